@@ -1,0 +1,33 @@
+"""A dataset was uploaded: record a run for it and move it on."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+import azure.functions as func
+
+from functions.lazy import lazy_module
+from shared.errors import LeaseLostError, RunBusyError
+from shared.runs.lifecycle import advance
+from shared.runs.reception import is_dataset, receive
+from shared.services import services
+from shared.storage import find_blob_info
+
+# The worker resolves the annotation when it indexes the function; until then nothing of azure.storage is loaded.
+blob = lazy_module("azurefunctions.extensions.bindings.blob")
+bp = func.Blueprint()
+_log = logging.getLogger(__name__)
+
+
+@bp.blob_trigger(arg_name="client", path="datasets/{name}", connection="DATASET_STORAGE", source="EventGrid")
+def dataset_uploaded(client: blob.BlobClient) -> None:  # type: ignore[name-defined]
+    """Receive the dataset as it is now. Idempotency: the run's id, a function of the blob's version and options."""
+    info = find_blob_info(client)
+    if info is None or info.is_folder or not is_dataset(info.name):
+        _log.info("%s/%s is not a dataset, or is gone again", client.container_name, client.blob_name)
+        return
+    run, _ = receive(services(), info, trigger="blob")
+    # Busy: an earlier delivery is at it.
+    with contextlib.suppress(RunBusyError, LeaseLostError):
+        advance(services(), run.id, trigger="blob")

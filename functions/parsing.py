@@ -1,0 +1,71 @@
+"""From what arrives to values: Event Grid's two schemas, JSON bodies, query parameters."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import azure.functions as func
+import msgspec
+
+from shared.errors import InvalidRequestError
+
+JOB_EVENT_TYPES = frozenset(
+    {
+        "Microsoft.MachineLearningServices.RunCompleted",
+        "Microsoft.MachineLearningServices.RunStatusChanged",
+    }
+)
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class StartRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /runs. options: as in finetune.yaml."""
+
+    dataset: str
+    options: dict[str, Any] = {}
+
+
+class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST /runs/{id}/chat. parameters: as Azure's chat models take them, such as max_new_tokens."""
+
+    messages: list[dict[str, str]]
+    parameters: dict[str, str | int | float | bool] = {}
+
+
+def job_of(event: Any) -> str | None:
+    """Return the job or step that an event is about, None for events of other kinds.
+
+    The worker hands over an EventGridEvent or, when the body has `specversion`, a CloudEvent, whatever the annotation.
+    """
+    kind = getattr(event, "event_type", None) or getattr(event, "type", None)
+    if kind not in JOB_EVENT_TYPES:
+        return None
+    data = event.get_json()
+    run_id = data.get("runId") if isinstance(data, dict) else None
+    return run_id if isinstance(run_id, str) else None
+
+
+def body_of(request: func.HttpRequest, form: type[T]) -> T:
+    """Read a JSON body. Raises: InvalidRequestError: says which field is wrong."""
+    try:
+        return msgspec.json.decode(request.get_body() or b"{}", type=form)
+    except msgspec.ValidationError as fault:
+        raise InvalidRequestError(f"The body does not fit: {fault}") from fault
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise InvalidRequestError(f"The body is not JSON: {fault}") from fault
+
+
+def flag(request: func.HttpRequest, name: str) -> bool:
+    """Read a true/false query parameter; absent is false. Raises: InvalidRequestError."""
+    text = str(request.params.get(name, "false")).lower()
+    if text not in ("true", "false"):
+        raise InvalidRequestError(f"{name} is {text!r}, expected true or false")
+    return text == "true"
+
+
+def count(request: func.HttpRequest, name: str, *, default: int, most: int) -> int:
+    """Read a count from the query. Raises: InvalidRequestError."""
+    text = request.params.get(name, str(default))
+    if not text.isdigit() or not 1 <= int(text) <= most:
+        raise InvalidRequestError(f"{name} is {text!r}, expected a whole number from 1 to {most}")
+    return int(text)

@@ -1,0 +1,91 @@
+"""HTTP answers: JSON, and errors as RFC 9457 problem details. One table maps errors to statuses."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import azure.functions as func
+import msgspec
+
+from shared.errors import (
+    AccessDeniedError,
+    ActionRefusedError,
+    DatasetGoneError,
+    EndpointNotFoundError,
+    FinetuneError,
+    InvalidRequestError,
+    LeaseLostError,
+    OptionsError,
+    RefusedByAzureError,
+    ResourceGoneError,
+    RunBusyError,
+    RunNotFoundError,
+    SettingsError,
+    TransientError,
+)
+
+STATUSES: Mapping[type[FinetuneError], HTTPStatus] = {
+    InvalidRequestError: HTTPStatus.BAD_REQUEST,
+    OptionsError: HTTPStatus.BAD_REQUEST,
+    RunNotFoundError: HTTPStatus.NOT_FOUND,
+    EndpointNotFoundError: HTTPStatus.NOT_FOUND,
+    DatasetGoneError: HTTPStatus.NOT_FOUND,
+    ActionRefusedError: HTTPStatus.CONFLICT,
+    RunBusyError: HTTPStatus.CONFLICT,
+    LeaseLostError: HTTPStatus.CONFLICT,
+    ResourceGoneError: HTTPStatus.CONFLICT,
+    RefusedByAzureError: HTTPStatus.BAD_GATEWAY,
+    AccessDeniedError: HTTPStatus.BAD_GATEWAY,
+    TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
+    SettingsError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+Handler = Callable[[func.HttpRequest], func.HttpResponse]
+_log = logging.getLogger(__name__)
+
+
+def json_response(
+    body: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
+    """Answer with JSON."""
+    data = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    return func.HttpResponse(data, status_code=status, headers=dict(headers or {}), mimetype="application/json")
+
+
+def problem(status: HTTPStatus, detail: str, kind: str) -> func.HttpResponse:
+    """Answer with a problem: what happened, to which thing, what to do."""
+    body = {"type": f"urn:finetune-functions:{kind}", "title": status.phrase, "status": status.value, "detail": detail}
+    headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return func.HttpResponse(
+        msgspec.json.encode(body), status_code=status.value, headers=headers, mimetype="application/problem+json"
+    )
+
+
+def answering(handler: Handler) -> Handler:
+    """Turn a handler's errors into problems; no traceback reaches a caller."""
+
+    @functools.wraps(handler)
+    def answer(request: func.HttpRequest) -> func.HttpResponse:
+        try:
+            return handler(request)
+        except FinetuneError as fault:
+            return problem(_status_of(fault), str(fault), _kind_of(fault))
+        except Exception as fault:  # noqa: BLE001 - logged with its traceback, answered without
+            _log.exception("%s failed", handler.__name__)
+            text = f"Unexpected {type(fault).__name__}. The app's log has the details."
+            return problem(HTTPStatus.INTERNAL_SERVER_ERROR, text, "unexpected")
+
+    return answer
+
+
+def _status_of(fault: FinetuneError) -> HTTPStatus:
+    return next((STATUSES[kind] for kind in type(fault).__mro__ if kind in STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _kind_of(fault: FinetuneError) -> str:
+    """Return the error's name for programs: RunNotFoundError -> run-not-found."""
+    name = type(fault).__name__.removesuffix("Error")
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")

@@ -1,0 +1,23 @@
+"""The clock: unfinished runs are moved on (events get lost), idle endpoints are removed."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from shared.runs.lifecycle import advance_all
+from shared.services import services
+from shared.sweep import sweep
+
+bp = func.Blueprint()
+
+
+@bp.timer_trigger(arg_name="timer", schedule="%ADVANCE_SCHEDULE%")
+def advance_runs(timer: func.TimerRequest) -> None:
+    """Look at every unfinished run that is due."""
+    advance_all(services(), trigger="timer")
+
+
+@bp.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%")
+def sweep_idle_endpoints(timer: func.TimerRequest) -> None:
+    """Remove the endpoints that nobody uses."""
+    sweep(services(), trigger="timer")

@@ -1,0 +1,1 @@
+"""What the triggers share: settings, runs, Azure ML, dataset preparation, idle policy, notifications."""

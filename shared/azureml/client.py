@@ -1,0 +1,54 @@
+"""The SDK's clients: made at first use, then kept, because importing azure.ai.ml takes about two seconds."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from shared.identity import credential
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+
+class AzureML:
+    """The workspace and the registry of one set of settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def workspace(self) -> MLClient:
+        """Client of the workspace. Making it sends nothing."""
+        return self._client(
+            subscription_id=self.settings.subscription_id,
+            resource_group_name=self.settings.resource_group,
+            workspace_name=self.settings.workspace_name,
+        )
+
+    @cached_property
+    def registry(self) -> MLClient:
+        """Client of the registry that holds foundation models. Making it asks for the registry's address."""
+        return self._client(registry_name=self.settings.model_registry)
+
+    @property
+    def workspace_id(self) -> str:
+        """ARM id of the workspace."""
+        return (
+            f"/subscriptions/{self.settings.subscription_id}/resourceGroups/{self.settings.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.settings.workspace_name}"
+        )
+
+    def _client(self, **target: str) -> MLClient:
+        from azure.ai.ml import MLClient
+
+        # The SDK logs every request at INFO; azure.ai.ml prints "experimental" notices of its own.
+        logging.getLogger("azure").setLevel(logging.WARNING)
+        logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
+        return MLClient(credential(), enable_telemetry=False, **target, **self._cloud())
+
+    def _cloud(self) -> dict[str, Any]:
+        cloud = self.settings.cloud
+        return {"cloud": cloud.name} | ({"cloud_metadata": dict(cloud.metadata)} if cloud.metadata else {})

@@ -1,0 +1,88 @@
+"""The workspace's regional services that the SDK has no public call for: run history and MLflow's REST API.
+
+Source: the addresses are those that the SDK itself uses (workspace `discovery_url` and `mlflow_tracking_uri`); the
+MLflow paths are MLflow's own REST API, which Azure ML implements.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from shared.azureml.client import AzureML
+from shared.azureml.trouble import understood
+from shared.identity import credential
+
+if TYPE_CHECKING:
+    from azure.core import PipelineClient
+
+
+class DataPlane:
+    """Run history and MLflow of one workspace."""
+
+    def __init__(self, azureml: AzureML) -> None:
+        self._azureml = azureml
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Return a run of the run history (a job or one of its children)."""
+        return self._get(f"{self._history}/runs/{run_id}", f"reading the run history of {run_id}")
+
+    def children(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the child runs of a job: one for each step."""
+        answer = self._get(f"{self._history}/runs/{run_id}/children", f"reading the steps of {run_id}")
+        return list(answer.get("value", []))
+
+    def mlflow_run(self, run_id: str) -> dict[str, Any]:
+        """Return MLflow's run of a job or a step, with the last value of each metric."""
+        answer = self._get(f"{self._mlflow}/runs/get", f"reading the metrics of {run_id}", run_id=run_id)
+        return dict(answer["run"])
+
+    def metric_history(self, run_id: str, metric: str) -> list[dict[str, Any]]:
+        """Return all logged values of a metric: {"key", "value", "timestamp" in ms, "step"}, in MLflow's order."""
+        answer = self._get(
+            f"{self._mlflow}/metrics/get-history", f"reading {metric} of {run_id}", run_id=run_id, metric_key=metric
+        )
+        return list(answer.get("metrics", []))
+
+    @cached_property
+    def _history(self) -> str:
+        api = self._get(self._workspace.discovery_url, "asking the workspace for its services", authenticated=False)[
+            "api"
+        ]
+        return f"{api}/history/v1.0{self._azureml.workspace_id}"
+
+    @cached_property
+    def _mlflow(self) -> str:
+        uri = str(self._workspace.mlflow_tracking_uri).replace("azureml://", "https://", 1).rstrip("?")
+        return f"{uri.replace('/mlflow/v1.0/', '/mlflow/v2.0/')}/api/2.0/mlflow"
+
+    @cached_property
+    def _workspace(self) -> Any:
+        with understood("looking up the workspace"):
+            return self._azureml.workspace.workspaces.get(self._azureml.settings.workspace_name)
+
+    @cached_property
+    def _client(self) -> PipelineClient[Any, Any]:
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
+
+        scope = f"{self._azureml.settings.cloud.resource_manager.rstrip('/')}/.default"
+        return PipelineClient(
+            "", policies=[RetryPolicy(retry_total=3), BearerTokenCredentialPolicy(credential(), scope)]
+        )
+
+    @cached_property
+    def _anonymous_client(self) -> PipelineClient[Any, Any]:
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import RetryPolicy
+
+        return PipelineClient("", policies=[RetryPolicy(retry_total=3)])
+
+    def _get(self, url: str, what: str, *, authenticated: bool = True, **query: str) -> dict[str, Any]:
+        from azure.core.rest import HttpRequest
+
+        client = self._client if authenticated else self._anonymous_client
+        with understood(what):
+            response = client.send_request(HttpRequest("GET", url, params=query))
+            response.raise_for_status()
+            return dict(response.json())

@@ -1,0 +1,142 @@
+"""Managed online endpoints and deployments: begun, never waited for, and looked at again."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.azureml.client import AzureML
+from shared.azureml.trouble import understood
+from shared.errors import ResourceGoneError
+
+DEPLOYMENT = "blue"
+RUN_TAG = "finetune.run"
+LIVENESS_DELAY_S = 600  # a large model takes minutes to load; the tutorial's value
+REQUEST_TIMEOUT_MS = 90_000
+SUCCEEDED, FAILED = "Succeeded", "Failed"
+_LOG_LINES = 200
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint as it is now. traffic: percent by deployment."""
+
+    name: str
+    id: str
+    state: str
+    scoring_uri: str | None
+    traffic: Mapping[str, int]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+
+
+def find_endpoint(azureml: AzureML, name: str) -> Endpoint | None:
+    """Return an endpoint, None when it does not exist."""
+    try:
+        with understood(f"looking up endpoint {name}"):
+            return _endpoint(azureml.workspace.online_endpoints.get(name))
+    except ResourceGoneError:
+        return None
+
+
+def list_endpoints(azureml: AzureML) -> list[Endpoint]:
+    """Return all online endpoints of the workspace, also those of others."""
+    with understood("listing endpoints"):
+        return [_endpoint(found) for found in azureml.workspace.online_endpoints.list()]
+
+
+def begin_endpoint(azureml: AzureML, name: str, *, description: str, tags: Mapping[str, str]) -> None:
+    """Begin to create an endpoint that asks for its key. Idempotency: the name; call it only when it is absent."""
+    from azure.ai.ml.entities import ManagedOnlineEndpoint
+
+    endpoint = ManagedOnlineEndpoint(name=name, description=description, auth_mode="key", tags=dict(tags))
+    with understood(f"creating endpoint {name}"):
+        azureml.workspace.online_endpoints.begin_create_or_update(endpoint)
+
+
+def deployment_state(azureml: AzureML, endpoint: str, deployment: str) -> str | None:
+    """Return a deployment's provisioning state, None when it does not exist."""
+    try:
+        with understood(f"looking up deployment {endpoint}/{deployment}"):
+            return str(
+                azureml.workspace.online_deployments.get(name=deployment, endpoint_name=endpoint).provisioning_state
+            )
+    except ResourceGoneError:
+        return None
+
+
+def begin_deployment(
+    azureml: AzureML,
+    endpoint: str,
+    deployment: str,
+    *,
+    model_id: str,
+    instance_type: str,
+    instance_count: int,
+    tags: Mapping[str, str],
+) -> None:
+    """Begin to create a deployment. It gets no traffic: the smoke test comes first."""
+    from azure.ai.ml.entities import ManagedOnlineDeployment, OnlineRequestSettings, ProbeSettings
+
+    wanted = ManagedOnlineDeployment(
+        name=deployment,
+        endpoint_name=endpoint,
+        model=model_id,
+        instance_type=instance_type,
+        instance_count=instance_count,
+        liveness_probe=ProbeSettings(initial_delay=LIVENESS_DELAY_S),
+        request_settings=OnlineRequestSettings(request_timeout_ms=REQUEST_TIMEOUT_MS),
+        tags=dict(tags),
+    )
+    with understood(f"creating deployment {endpoint}/{deployment} on {instance_type}"):
+        azureml.workspace.online_deployments.begin_create_or_update(wanted)
+
+
+def deployment_log(azureml: AzureML, endpoint: str, deployment: str) -> str:
+    """Return the last line of a deployment's log that says something, for the reason of a failure."""
+    with understood(f"reading the log of {endpoint}/{deployment}"):
+        log = azureml.workspace.online_deployments.get_logs(name=deployment, endpoint_name=endpoint, lines=_LOG_LINES)
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return lines[-1] if lines else "its log is empty"
+
+
+def begin_traffic(azureml: AzureML, name: str, traffic: Mapping[str, int]) -> None:
+    """Begin to route traffic. A PUT replaces the whole endpoint, so it is rebuilt from what Azure has."""
+    with understood(f"routing the traffic of endpoint {name}"):
+        endpoint = azureml.workspace.online_endpoints.get(name)
+        endpoint.traffic = dict(traffic)
+        azureml.workspace.online_endpoints.begin_create_or_update(endpoint)
+
+
+def begin_delete_deployment(azureml: AzureML, endpoint: str, deployment: str) -> None:
+    """Begin to delete a deployment; one that is not there needs nothing."""
+    with contextlib.suppress(ResourceGoneError), understood(f"deleting deployment {endpoint}/{deployment}"):
+        azureml.workspace.online_deployments.begin_delete(name=deployment, endpoint_name=endpoint)
+
+
+def begin_delete_endpoint(azureml: AzureML, name: str) -> None:
+    """Begin to delete an endpoint with everything in it; one that is not there needs nothing."""
+    with contextlib.suppress(ResourceGoneError), understood(f"deleting endpoint {name}"):
+        azureml.workspace.online_endpoints.begin_delete(name=name)
+
+
+def primary_key(azureml: AzureML, name: str) -> str:
+    """Return the endpoint's key. Never log it."""
+    with understood(f"reading the keys of endpoint {name}"):
+        return str(azureml.workspace.online_endpoints.get_keys(name=name).primary_key)
+
+
+def _endpoint(found: Any) -> Endpoint:
+    created = (found.properties or {}).get("createdAt")  # where the SDK puts `systemData.createdAt` of an endpoint
+    return Endpoint(
+        name=str(found.name),
+        id=str(found.id),
+        state=str(found.provisioning_state),
+        scoring_uri=found.scoring_uri,
+        traffic={name: int(percent) for name, percent in (found.traffic or {}).items()},
+        tags=dict(found.tags or {}),
+        created_at=datetime.strptime(created, "%Y-%m-%dT%H:%M:%S.%f%z") if created else None,
+    )

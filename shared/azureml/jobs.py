@@ -1,0 +1,97 @@
+"""A job's status, its failure in its own words, its metrics, its cancellation."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from shared.azureml.client import AzureML
+from shared.azureml.dataplane import DataPlane
+from shared.azureml.trouble import understood
+from shared.errors import RefusedByAzureError, ResourceGoneError
+
+COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"
+ENDED = frozenset({COMPLETED, FAILED, CANCELED, "NotResponding"})
+HISTORY_LIMIT = 200
+_MESSAGE_LENGTH = 2000
+
+
+def find_job(azureml: AzureML, name: str) -> str | None:
+    """Return a job's status, None when there is no such job."""
+    try:
+        with understood(f"looking up job {name}"):
+            return str(azureml.workspace.jobs.get(name).status)
+    except ResourceGoneError:
+        return None
+
+
+def cancel_job(azureml: AzureML, name: str) -> None:
+    """Begin to cancel a job; a job that has ended or is not there needs nothing."""
+    with contextlib.suppress(ResourceGoneError):
+        try:
+            with understood(f"cancelling job {name}"):
+                azureml.workspace.jobs.begin_cancel(name)
+        except RefusedByAzureError:
+            # Azure answers 400 for a job that has ended; anything else must be said.
+            if find_job(azureml, name) not in ENDED:
+                raise
+
+
+def failure_of(plane: DataPlane, name: str) -> str:
+    """Return why a job failed, in the words of the step that failed.
+
+    The job's own answer has no error; the run history has, for the job and for each step.
+    """
+    steps = [step for step in plane.children(name) if step.get("status") == FAILED]
+    for step in steps:
+        message = _message(step)
+        if message:
+            return f"step {step.get('displayName') or step.get('name') or step['runId']}: {message}"
+    return _message(plane.run(name)) or "the job failed without saying why; see its logs in Azure ML's studio"
+
+
+def final_metrics(plane: DataPlane, name: str) -> dict[str, float]:
+    """Return the last value of every metric of a job and its steps; a step's value wins over the job's."""
+    metrics: dict[str, float] = {}
+    for run_id in _run_ids(plane, name):
+        metrics |= _last_values(plane, run_id)
+    return metrics
+
+
+def metric_histories(plane: DataPlane, name: str) -> dict[str, list[dict[str, float]]]:
+    """Return {metric: [{"step", "value"}, ...]} of a job and its steps, at most `HISTORY_LIMIT` points each."""
+    histories: dict[str, list[dict[str, float]]] = {}
+    for run_id in _run_ids(plane, name):
+        for metric in _last_values(plane, run_id):
+            points = [{"step": p.get("step", 0), "value": p["value"]} for p in plane.metric_history(run_id, metric)]
+            histories[metric] = thinned(sorted(points, key=lambda point: point["step"]))
+    return histories
+
+
+def thinned(points: list[dict[str, float]], limit: int = HISTORY_LIMIT) -> list[dict[str, float]]:
+    """Keep the first, the last, and evenly spaced points between them."""
+    if len(points) <= limit:
+        return points
+    stride = (len(points) - 1) / (limit - 1)
+    return [points[round(i * stride)] for i in range(limit)]
+
+
+def _run_ids(plane: DataPlane, name: str) -> Iterable[str]:
+    return [name, *(str(step["runId"]) for step in plane.children(name))]
+
+
+def _last_values(plane: DataPlane, run_id: str) -> dict[str, float]:
+    try:
+        metrics = plane.mlflow_run(run_id).get("data", {}).get("metrics", [])
+    except ResourceGoneError:  # a step that logged nothing may have no MLflow run
+        return {}
+    return {metric["key"]: float(metric["value"]) for metric in metrics}
+
+
+def _message(run: Mapping[str, Any]) -> str | None:
+    """Read a run's error: {"error": {"code", "message", "messageFormat", ...}}."""
+    error = run.get("error") or {}
+    inner = error.get("error") if isinstance(error.get("error"), Mapping) else error
+    message = (inner or {}).get("message")
+    return str(message).strip()[:_MESSAGE_LENGTH] if message else None

@@ -1,0 +1,90 @@
+"""Asking an endpoint. Not through `online_endpoints.invoke`: it needs a file and leaks headers to other endpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import RefusedByAzureError, TransientError
+
+TIMEOUT_S = 95  # a little more than the deployment's own request timeout
+GREEDY: Mapping[str, Any] = {"do_sample": False, "max_new_tokens": 200}
+Message = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a deployment said. latency_ms is measured here, network included."""
+
+    text: str
+    latency_ms: float
+    deployment: str | None
+
+
+def ask(
+    scoring_uri: str,
+    key: str,
+    messages: Sequence[Message],
+    *,
+    parameters: Mapping[str, Any] = GREEDY,
+    deployment: str | None = None,
+) -> Answer:
+    """Send a conversation to an endpoint and return the model's next turn.
+
+    Args: deployment: ask this deployment, whatever the traffic rules say.
+    Raises: TransientError: busy, starting or away; RefusedByAzureError: it answered, but not as a chat model.
+    """
+    import requests
+
+    body = {
+        "input_data": {"input_string": [dict(message) for message in messages], "parameters": dict(parameters)},
+        "params": {},
+    }
+    headers = {"Authorization": f"Bearer {key}"}
+    if deployment:
+        headers["azureml-model-deployment"] = deployment
+    began = time.perf_counter()
+    try:
+        response = requests.post(scoring_uri, json=body, headers=headers, timeout=TIMEOUT_S)
+    except requests.RequestException as fault:
+        raise TransientError(f"{scoring_uri} did not answer ({type(fault).__name__})") from fault
+    latency_ms = (time.perf_counter() - began) * 1000
+    if response.status_code in (408, 424, 429) or response.status_code >= 500:
+        # 424: the container behind the endpoint failed or is not ready.
+        raise TransientError(f"{scoring_uri} answered {response.status_code}")
+    if not response.ok:
+        raise RefusedByAzureError(f"{scoring_uri} answered {response.status_code}: {response.text[:200]}")
+    return Answer(_text_of(response, scoring_uri), latency_ms, response.headers.get("azureml-model-deployment"))
+
+
+def similarity(answer: str, truth: str) -> float:
+    """Return how much two texts have in common, 0 to 1: the F1 of their words.
+
+    >>> similarity("The mayor is Ada.", "the mayor is Ada"), similarity("", "x")
+    (1.0, 0.0)
+    """
+    ours, theirs = _words(answer), _words(truth)
+    common = sum(min(ours.count(word), theirs.count(word)) for word in set(ours))
+    return 2 * common / (len(ours) + len(theirs)) if common else 0.0
+
+
+def _words(text: str) -> list[str]:
+    return [word for raw in text.lower().split() if (word := "".join(c for c in raw if c.isalnum()))]
+
+
+def _text_of(response: Any, scoring_uri: str) -> str:
+    """Azure's chat models answer {"output": text}; a batch of one comes as a list."""
+    try:
+        value = response.json()
+    except ValueError as fault:
+        raise RefusedByAzureError(
+            f"{scoring_uri} answered {response.status_code} with something that is not JSON"
+        ) from fault
+    output = value.get("output") if isinstance(value, dict) else value
+    if isinstance(output, list) and len(output) == 1:
+        output = output[0]
+    if not isinstance(output, str):
+        raise RefusedByAzureError(f"{scoring_uri} answered, but not with a chat model's {{'output': text}}")
+    return output

@@ -1,0 +1,1 @@
+"""A run: one fine-tuning of one version of one dataset with one configuration."""

@@ -1,0 +1,73 @@
+"""Every name is a function of the run, so that doing a thing twice finds what the first time made."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+
+import msgspec
+
+DATASETS, PREPARED, RUNS = "datasets", "prepared", "runs"
+_RUN_ID = re.compile(r"^(?P<slug>[a-z0-9][a-z0-9-]*)-(?P<at>\d{14})-(?P<digest>[0-9a-f]{8})$")
+_JOB_NAME = re.compile(r"^(?P<run_id>.+-\d{14}-[0-9a-f]{8})(-r\d+)?$")
+_ENDPOINT_NAME_LENGTH = 32  # Azure: 3-32 characters, letters, digits, hyphens, first a letter
+
+
+def project_of(blob: str) -> str:
+    """Return a dataset's project: its first folder, or the file's stem when it lies at the top.
+
+    >>> project_of("support-bot/2026-11.jsonl"), project_of("faq.jsonl.gz")
+    ('support-bot', 'faq')
+    """
+    first, _, rest = blob.strip("/").partition("/")
+    return first if rest else first.split(".", 1)[0] or first
+
+
+def slug(text: str, length: int = 40) -> str:
+    """Reduce a text to lower-case letters, digits and single hyphens, as Azure's names demand."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:length].strip("-") or "run"
+
+
+def run_id_of(container: str, blob: str, etag: str, modified_at: datetime, options: object) -> str:
+    """Return the run's id: the same for the same blob version and the same options, however often it is announced."""
+    encoded = msgspec.json.encode(options, order="deterministic")
+    digest = hashlib.sha256(
+        b"\0".join([container.encode(), blob.encode(), etag.strip('"').encode(), encoded])
+    ).hexdigest()
+    return f"{slug(project_of(blob))}-{modified_at:%Y%m%d%H%M%S}-{digest[:8]}"
+
+
+def is_run_id(text: str) -> bool:
+    """Tell whether a text has the form of a run's id; says nothing about whether the run exists."""
+    return _RUN_ID.match(text) is not None
+
+
+def run_id_of_job(job_name: str) -> str | None:
+    """Return the run a job may belong to, None for a stranger's or a child's job."""
+    match = _JOB_NAME.match(job_name)
+    return match["run_id"] if match and is_run_id(match["run_id"]) else None
+
+
+def job_name(run_id: str, retry: int) -> str:
+    """Return the job's name: the run's id; a repeated training needs a name of its own, as a job's name is used up."""
+    return run_id if retry == 0 else f"{run_id}-r{retry}"
+
+
+def model_name(foundation_model: str, project: str) -> str:
+    """Return the registered model's name: letters, digits, dots, hyphens."""
+    return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', foundation_model)}-{slug(project)}"
+
+
+def model_version(modified_at: datetime) -> str:
+    """Return the model's version: Unix seconds of the dataset, so that registering again repeats it."""
+    return str(int(modified_at.timestamp()))
+
+
+def endpoint_name(run_id: str, project: str) -> str:
+    """Return the endpoint's name: the project, cut, and the run's digest; valid and unique within a region."""
+    digest = run_id.rsplit("-", 1)[-1]
+    head = slug(project, _ENDPOINT_NAME_LENGTH - len(digest) - 1)
+    if not head[0].isalpha():
+        head = f"m{head}"[: _ENDPOINT_NAME_LENGTH - len(digest) - 1].rstrip("-")
+    return f"{head}-{digest}"

@@ -1,0 +1,189 @@
+"""What a person may choose for a run, and how the layers of choices lie over each other.
+
+Hyperparameters: defaults of this app < the model's own defaults < app settings < `finetune.yaml` beside the dataset
+< the blob's metadata < the HTTP body. All other options: app settings < finetune.yaml < metadata < body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from shared.errors import OptionsError
+from shared.settings import Settings, parse_duration
+
+OPTIONS_FILE = "finetune.yaml"
+METADATA_PREFIX = "finetune_"
+Scalar = str | int | float | bool
+
+
+class ComputeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where to train. name: a cluster, or `serverless`."""
+
+    name: str | None = None
+    instance_type: str | None = None
+
+
+class DeployOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How to serve."""
+
+    instance_type: str | None = None
+    instance_count: int | None = None
+    smoke_tests: int | None = None
+
+
+class RunOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything a run can be given. None: the layer below decides."""
+
+    foundation_model: str | None = None
+    hyperparameters: dict[str, Scalar] = {}
+    sample_percent: float | None = None
+    test_fraction: float | None = None
+    seed: int | None = None
+    compute: ComputeOptions = ComputeOptions()
+    deploy: DeployOptions = DeployOptions()
+    idle_after: str | None = None
+    keep: bool | None = None
+
+
+class EffectiveOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options after all layers; `hyperparameters` are the user's, without the defaults below them."""
+
+    foundation_model: str
+    hyperparameters: dict[str, Scalar]
+    sample_percent: float
+    test_fraction: float
+    seed: int
+    compute: str
+    training_instance_type: str
+    serving_instance_type: str
+    serving_instance_count: int
+    smoke_tests: int
+    idle_after: str | None
+    keep: bool
+
+
+_TOP_LEVEL = frozenset(field.name for field in msgspec.structs.fields(RunOptions)) - {"hyperparameters"}
+
+
+def parse_finetune_yaml(data: bytes, name: str) -> dict[str, Any]:
+    """Read a `finetune.yaml`.
+
+    Raises: OptionsError: not YAML, not a mapping, or an unknown option.
+    """
+    import yaml
+
+    try:
+        value = yaml.safe_load(data)
+    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+        where = getattr(fault, "problem_mark", None)
+        line = f" line {where.line + 1}" if where else ""
+        raise OptionsError(f"{name}{line}: not valid YAML ({getattr(fault, 'problem', None) or fault})") from fault
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise OptionsError(f"{name}: expected options such as `foundation_model: Phi-4`, found {type(value).__name__}")
+    return checked(value, name)
+
+
+def parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Read options from a blob's metadata: `finetune_foundation_model`, and any hyperparameter as `finetune_{name}`.
+
+    >>> parse_metadata({"finetune_learning_rate": "1e-4", "author": "me"})
+    {'hyperparameters': {'learning_rate': '1e-4'}}
+    """
+    options: dict[str, Any] = {}
+    for key, value in metadata.items():
+        name = key.lower()
+        if not name.startswith(METADATA_PREFIX):
+            continue
+        name = name.removeprefix(METADATA_PREFIX)
+        if name in _TOP_LEVEL:
+            options[name] = value
+        else:
+            options.setdefault("hyperparameters", {})[name] = value
+    return checked(options, "blob metadata")
+
+
+def checked(options: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return the options as plain data, in the form of `RunOptions`.
+
+    Raises: OptionsError: an unknown name, or a value of the wrong type or out of range; says where.
+    """
+    try:
+        # Metadata and YAML carry numbers as text too ("1e-4" is text in YAML 1.1), hence not strict.
+        value = msgspec.convert(options, RunOptions, strict=False)
+    except msgspec.ValidationError as fault:
+        raise OptionsError(f"{source}: {_readable(str(fault))}") from fault
+    for fault_text in _range_faults(value):
+        raise OptionsError(f"{source}: {fault_text}")
+    return _without_defaults(value)
+
+
+def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Lay mappings over each other, later ones win; nested mappings are merged.
+
+    >>> merge([{"deploy": {"smoke_tests": 1}}, {"deploy": {"instance_count": 2}}])
+    {'deploy': {'smoke_tests': 1, 'instance_count': 2}}
+    """
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = result.get(key)
+            result[key] = merge([below, value]) if isinstance(below, dict) and isinstance(value, Mapping) else value
+    return result
+
+
+def effective(options: Mapping[str, Any], settings: Settings) -> EffectiveOptions:
+    """Lay a run's own options over the app's settings."""
+    own = msgspec.convert(options, RunOptions, strict=False)
+    return EffectiveOptions(
+        foundation_model=own.foundation_model or settings.foundation_model,
+        hyperparameters=merge([settings.hyperparameters, own.hyperparameters]),
+        sample_percent=settings.sample_percent if own.sample_percent is None else own.sample_percent,
+        test_fraction=settings.test_fraction if own.test_fraction is None else own.test_fraction,
+        seed=own.seed or 0,
+        compute=own.compute.name or settings.training_compute,
+        training_instance_type=own.compute.instance_type or settings.training_instance_type,
+        serving_instance_type=own.deploy.instance_type or settings.serving_instance_type,
+        serving_instance_count=own.deploy.instance_count or settings.serving_instance_count,
+        smoke_tests=own.deploy.smoke_tests or settings.smoke_tests,
+        idle_after=own.idle_after,
+        keep=bool(own.keep),
+    )
+
+
+def _range_faults(options: RunOptions) -> Iterable[str]:
+    if options.sample_percent is not None and not 0 < options.sample_percent <= 100:
+        yield f"sample_percent is {options.sample_percent:g}, expected above 0 and up to 100"
+    if options.test_fraction is not None and not 0 < options.test_fraction <= 0.5:
+        yield f"test_fraction is {options.test_fraction:g}, expected above 0 and up to 0.5"
+    for name, count in (
+        ("deploy.instance_count", options.deploy.instance_count),
+        ("deploy.smoke_tests", options.deploy.smoke_tests),
+    ):
+        if count is not None and count < 1:
+            yield f"{name} is {count}, expected 1 or more"
+    if options.idle_after is not None:
+        try:
+            parse_duration(options.idle_after)
+        except ValueError as form:
+            yield f"idle_after is {options.idle_after!r}, expected {form}"
+
+
+def _readable(fault: str) -> str:
+    """Turn msgspec's wording into the user's: `$.deploy` is the option `deploy`."""
+    known = ", ".join(sorted([*_TOP_LEVEL, "hyperparameters"]))
+    text = fault.replace("Object contains unknown field", "unknown option").replace("`$.", "`")
+    return f"{text}; the options are {known}" if "unknown option" in text else text
+
+
+def _without_defaults(value: RunOptions) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.to_builtins(value)
+    return {
+        key: item
+        for key, raw in data.items()
+        if (item := {k: v for k, v in raw.items() if v is not None} if isinstance(raw, dict) else raw) not in (None, {})
+    }

@@ -1,0 +1,251 @@
+"""Runs in Azure Table Storage: one row a run, written only under its ETag, worked on only under its lease."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from shared.errors import InvalidRequestError, LeaseLostError, RunBusyError, RunNotFoundError
+from shared.identity import credential
+from shared.runs.record import MOVING, Run, RunState
+from shared.settings import StorageAddress
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableClient
+
+TABLE = "finetuneruns"
+PARTITION = "run"
+# A property holds 64 KiB of UTF-16, so at least 16 Ki characters; the record is spread over as many as it needs.
+CHUNK = 16_000
+_NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(Run).decode
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of runs, newest first; next_token continues the listing."""
+
+    runs: list[Run]
+    next_token: str | None
+
+
+def row_key(run_id: str) -> str:
+    """Return a run's row key: rows are sorted by it, so its time counts backwards to have the newest run first."""
+    at = int(run_id.rsplit("-", 2)[1])
+    return f"{99_999_999_999_999 - at:014d}_{run_id}"
+
+
+class Claim:
+    """A run held under a lease. Every save writes the row under its ETag and renews the lease."""
+
+    def __init__(self, store: RunStore, run: Run, etag: str, owner: str) -> None:
+        self.run = run
+        self._store, self._etag, self._owner = store, etag, owner
+
+    @property
+    def lease(self) -> timedelta:
+        """How long the run stays held without a save."""
+        return self._store.lease
+
+    def save(self, *, release: bool = False) -> None:
+        """Write the run.
+
+        Raises: LeaseLostError: another worker holds the run now.
+        """
+        lease_until = _NEVER if release else self._store.now() + self._store.lease
+        for _ in range(3):
+            self.run.updated_at = self._store.now()
+            etag = self._store.replace(self.run, self._etag, self._owner, lease_until)
+            if etag is not None:
+                self._etag = etag
+                return
+            # Someone wrote in between. Under our lease that can only be a person's wish to cancel: take it over.
+            entity = self._store.entity(self.run.id)
+            if entity["LeaseOwner"] != self._owner:
+                break
+            self.run.cancel_requested = run_of(entity).cancel_requested or self.run.cancel_requested
+            self._etag = entity.metadata["etag"]
+        raise LeaseLostError(f"run {self.run.id}: another worker has taken it over")
+
+
+class RunStore:
+    """The table of runs."""
+
+    def __init__(self, address: StorageAddress, *, now: Callable[[], datetime], lease: timedelta) -> None:
+        self.now, self.lease = now, lease
+        self._address = address
+        self._table: TableClient | None = None
+
+    def create(self, run: Run) -> bool:
+        """Insert a run; False when it is there already (the same delivery came before)."""
+        from azure.core.exceptions import ResourceExistsError
+
+        try:
+            self.table.create_entity(entity_of(run, owner="", lease_until=_NEVER))
+        except ResourceExistsError:
+            return False
+        return True
+
+    def find(self, run_id: str) -> Run | None:
+        """Return a run, None when there is none of this id."""
+        try:
+            return run_of(self.entity(run_id))
+        except RunNotFoundError:
+            return None
+
+    def get(self, run_id: str) -> Run:
+        """Return a run. Raises: RunNotFoundError."""
+        return run_of(self.entity(run_id))
+
+    @contextmanager
+    def claim(self, run_id: str) -> Iterator[Claim]:
+        """Hold a run for the length of a `with` block; what the block leaves in `claim.run` is saved at its end.
+
+        Raises: RunNotFoundError; RunBusyError: another worker holds it.
+        """
+        entity = self.entity(run_id)
+        if entity["LeaseUntil"] > self.now():
+            raise RunBusyError(f"run {run_id} is being worked on; try again in a moment")
+        owner = uuid.uuid4().hex
+        run = run_of(entity)
+        etag = self.replace(run, entity.metadata["etag"], owner, self.now() + self.lease)
+        if etag is None:
+            raise RunBusyError(f"run {run_id} was just taken by another worker; try again in a moment")
+        claim = Claim(self, run, etag, owner)
+        yield claim
+        claim.save(release=True)
+
+    def request_cancel(self, run_id: str) -> Run:
+        """Record the wish to cancel, even while a worker holds the run.
+
+        Raises: RunNotFoundError; RunBusyError: the row kept changing.
+        """
+        for _ in range(5):
+            entity = self.entity(run_id)
+            run = run_of(entity)
+            run.cancel_requested = True
+            if self.replace(run, entity.metadata["etag"], entity["LeaseOwner"], entity["LeaseUntil"]) is not None:
+                return run
+        raise RunBusyError(f"run {run_id} keeps changing; try again in a moment")
+
+    def due(self, now: datetime, limit: int = 1000) -> list[str]:
+        """Return the ids of runs that can be moved on now, oldest first."""
+        rows = self.table.query_entities(
+            "PartitionKey eq @partition and Moving eq true and DueAt le @now and LeaseUntil le @now",
+            parameters={"partition": PARTITION, "now": now},
+            select=["RunId"],
+        )
+        ids = [row["RunId"] for row, _ in zip(rows, range(limit), strict=False)]
+        return ids[::-1]
+
+    def in_state(self, state: RunState) -> list[Run]:
+        """Return all runs of one state."""
+        rows = self.table.query_entities(
+            "PartitionKey eq @partition and State eq @state", parameters={"partition": PARTITION, "state": state.value}
+        )
+        return [run_of(row) for row in rows]
+
+    def page(self, *, state: RunState | None, project: str | None, size: int, token: str | None) -> Page:
+        """Return a page of runs, newest first. Raises: InvalidRequestError: the token is not one of ours."""
+        conditions, parameters = ["PartitionKey eq @partition"], {"partition": PARTITION}
+        for column, value in (("State", state), ("Project", project)):
+            if value is not None:
+                conditions.append(f"{column} eq @{column.lower()}")
+                parameters[column.lower()] = str(value)
+        pages = self.table.query_entities(
+            " and ".join(conditions), parameters=parameters, results_per_page=size
+        ).by_page(continuation_token=_token_in(token))
+        rows = list(next(pages, []))
+        return Page([run_of(row) for row in rows], _token_out(pages.continuation_token))
+
+    def entity(self, run_id: str) -> Any:
+        """Return a run's row. Raises: RunNotFoundError."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            return self.table.get_entity(PARTITION, row_key(run_id))
+        except (ResourceNotFoundError, ValueError, IndexError) as missing:
+            raise RunNotFoundError(run_id) from missing
+
+    def replace(self, run: Run, etag: str, owner: str, lease_until: datetime) -> str | None:
+        """Write a row under its ETag; return the new ETag, or None when the row has changed."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import HttpResponseError
+        from azure.data.tables import UpdateMode
+
+        try:
+            answer = self.table.update_entity(
+                entity_of(run, owner, lease_until),
+                mode=UpdateMode.REPLACE,
+                etag=etag,
+                match_condition=MatchConditions.IfNotModified,
+            )
+        except HttpResponseError as conflict:
+            if conflict.status_code in (409, 412):
+                return None
+            raise
+        return str(answer["etag"])
+
+    @property
+    def table(self) -> TableClient:
+        """The table's client, made at first use."""
+        if self._table is None:
+            self._table = _table(self._address)
+        return self._table
+
+
+def entity_of(run: Run, owner: str, lease_until: datetime) -> dict[str, Any]:
+    """Turn a run into a row: the columns that are searched for, and the record itself in chunks."""
+    record = _encode(run).decode()
+    chunks = {f"Record{i}": record[at : at + CHUNK] for i, at in enumerate(range(0, len(record), CHUNK))}
+    return {
+        "PartitionKey": PARTITION,
+        "RowKey": row_key(run.id),
+        "RunId": run.id,
+        "Project": run.project,
+        "State": run.state.value,
+        "Moving": run.state in MOVING,
+        "DueAt": run.next_attempt_at or _NEVER,
+        "LeaseOwner": owner,
+        "LeaseUntil": lease_until,
+        **chunks,
+    }
+
+
+def run_of(entity: Any) -> Run:
+    """Read a run from its row."""
+    chunks: Sequence[str] = [entity[key] for i in range(len(entity)) if (key := f"Record{i}") in entity]
+    return _decode("".join(chunks).encode())
+
+
+def _token_out(token: Any) -> str | None:
+    return base64.urlsafe_b64encode(json.dumps(token).encode()).decode() if token else None
+
+
+def _token_in(token: str | None) -> Any:
+    if token is None:
+        return None
+    try:
+        return json.loads(base64.urlsafe_b64decode(token))
+    except ValueError as fault:
+        raise InvalidRequestError(
+            "next: not a token of this listing; leave it out to start at the newest run"
+        ) from fault
+
+
+def _table(address: StorageAddress) -> TableClient:
+    from azure.data.tables import TableServiceClient
+
+    if address.connection_string:
+        service = TableServiceClient.from_connection_string(address.connection_string, retry_total=3)
+    else:
+        service = TableServiceClient(str(address.table_url), credential=credential(), retry_total=3)
+    return service.get_table_client(TABLE)
