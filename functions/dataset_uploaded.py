@@ -7,6 +7,10 @@ import logging
 
 import azure.functions as func
 
+# The worker looks for this module once, at the first parameter it indexes; without it every by-reference binding is
+# refused. It is small, unlike the blob extension below.
+import azurefunctions.extensions.base
+
 from functions.lazy import lazy_module
 from shared.errors import LeaseLostError, RunBusyError
 from shared.runs.lifecycle import advance

@@ -68,9 +68,9 @@ def answering(handler: Handler) -> Handler:
     """Turn a handler's errors into problems; no traceback reaches a caller."""
 
     @functools.wraps(handler)
-    def answer(request: func.HttpRequest) -> func.HttpResponse:
+    def answer(req: func.HttpRequest) -> func.HttpResponse:  # the worker passes arguments by the binding's name
         try:
-            return handler(request)
+            return handler(req)
         except FinetuneError as fault:
             return problem(_status_of(fault), str(fault), _kind_of(fault))
         except Exception as fault:  # noqa: BLE001 - logged with its traceback, answered without

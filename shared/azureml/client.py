@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 
+def plain(value: Any) -> str:
+    """Return the wire's word for a status: the SDK gives it as a string here and as an enum there."""
+    return str(getattr(value, "value", value))
+
+
 class AzureML:
     """The workspace and the registry of one set of settings."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.azureml.client import AzureML
+from shared.azureml.client import AzureML, plain
 from shared.azureml.trouble import understood
 from shared.errors import (
     ComputeFailedError,
@@ -53,7 +53,7 @@ def choose_training_compute(
         _checked(name, size, allowed_sizes, sizes)
         _begin_cluster(azureml, name, size)
         raise TransientError(f"cluster {name} ({size}) is being made")
-    state = str(cluster.provisioning_state).lower()
+    state = plain(cluster.provisioning_state).lower()
     if state == "failed":
         raise ComputeFailedError(
             f"The provisioning of cluster {name} has failed. Delete it, or set TRAINING_COMPUTE to another one."
@@ -68,7 +68,7 @@ def choose_serving_size(azureml: AzureML, *, wanted_size: str, allowed_sizes: Se
 
     Raises: ComputeSizeNotAllowedError, ComputeSizeUnknownError.
     """
-    sizes = {key: size for key, size in _sizes(azureml).items() if _SERVES in (size.supported_compute_types or ())}
+    sizes = {key: size for key, size in _sizes(azureml).items() if _can_serve(size)}
     size = wanted_size or _first_available(allowed_sizes, sizes, "serve")
     if allowed_sizes is not None and size.lower() not in {allowed.lower() for allowed in allowed_sizes}:
         raise ComputeSizeNotAllowedError(
@@ -77,6 +77,15 @@ def choose_serving_size(azureml: AzureML, *, wanted_size: str, allowed_sizes: Se
     if size.lower() not in sizes:
         raise ComputeSizeUnknownError(f"VM size {size} is not offered for online endpoints in the workspace's region.")
     return str(sizes[size.lower()].name)
+
+
+def _can_serve(size: Any) -> bool:
+    """Tell whether a size is offered for online endpoints; a size that does not say is taken to be.
+
+    The SDK leaves this answer under its wire name, beside an attribute that stays None.
+    """
+    kinds = getattr(size, "supportedComputeTypes", None) or size.supported_compute_types
+    return kinds is None or _SERVES in kinds
 
 
 def _checked(compute: str, size: str, allowed_sizes: Sequence[str] | None, sizes: Mapping[str, Any]) -> TrainingCompute:

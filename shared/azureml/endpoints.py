@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.azureml.client import AzureML
+from shared.azureml.client import AzureML, plain
 from shared.azureml.trouble import understood
 from shared.errors import ResourceGoneError
 
@@ -61,9 +61,8 @@ def deployment_state(azureml: AzureML, endpoint: str, deployment: str) -> str | 
     """Return a deployment's provisioning state, None when it does not exist."""
     try:
         with understood(f"looking up deployment {endpoint}/{deployment}"):
-            return str(
-                azureml.workspace.online_deployments.get(name=deployment, endpoint_name=endpoint).provisioning_state
-            )
+            found = azureml.workspace.online_deployments.get(name=deployment, endpoint_name=endpoint)
+            return plain(found.provisioning_state)
     except ResourceGoneError:
         return None
 
@@ -134,7 +133,7 @@ def _endpoint(found: Any) -> Endpoint:
     return Endpoint(
         name=str(found.name),
         id=str(found.id),
-        state=str(found.provisioning_state),
+        state=plain(found.provisioning_state),
         scoring_uri=found.scoring_uri,
         traffic={name: int(percent) for name, percent in (found.traffic or {}).items()},
         tags=dict(found.tags or {}),

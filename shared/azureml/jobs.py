@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from shared.azureml.client import AzureML
+from shared.azureml.client import AzureML, plain
 from shared.azureml.dataplane import DataPlane
 from shared.azureml.trouble import understood
 from shared.errors import RefusedByAzureError, ResourceGoneError
@@ -21,7 +21,7 @@ def find_job(azureml: AzureML, name: str) -> str | None:
     """Return a job's status, None when there is no such job."""
     try:
         with understood(f"looking up job {name}"):
-            return str(azureml.workspace.jobs.get(name).status)
+            return plain(azureml.workspace.jobs.get(name).status)
     except ResourceGoneError:
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared.azureml.client import AzureML
+from shared.azureml.client import AzureML, plain
 from shared.azureml.compute import SERVERLESS, choose_serving_size, choose_training_compute
 from shared.azureml.foundation_models import get_component, get_foundation_model
 from shared.azureml.hyperparameters import input_specs, resolve
@@ -63,7 +63,7 @@ def submit(azureml: AzureML, run: Run, plan: TrainingPlan, job_name: str) -> str
         job = build(component, run, plan, datastore=azureml.settings.prepared_datastore)
         job.name = job_name
         created = azureml.workspace.jobs.create_or_update(job, experiment_name=experiment_name(plan))
-    return str(created.status)
+    return plain(created.status)
 
 
 def get_component_of(azureml: AzureML, plan: TrainingPlan) -> Any:
