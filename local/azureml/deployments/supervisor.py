@@ -1,0 +1,206 @@
+"""Keeps one process per deployment: what is recorded as wanted runs, and nothing else does.
+
+A loop compares the store with the processes, as a container orchestrator would. So a restarted emulator brings its
+deployments back, a deleted one ends, and a crashed one is started again, all by the same rule.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from local.azureml import faults, operations
+from local.azureml.deployments import logs, state, wire
+from local.azureml.deployments.store import KIND
+from local.azureml.models.state import local_folder
+from local.azureml.services import Services
+from local.lifeline import tied
+
+_LOG = logging.getLogger(__name__)
+_REPOSITORY = Path(__file__).resolve().parents[3]
+_INTERVAL_S = 0.1
+_PROBE_TIMEOUT_S = 2.0
+_GRACE_S = 5.0
+_MAX_PAUSE_S = 30.0
+
+
+@dataclass
+class _Running:
+    process: subprocess.Popen[bytes]
+    port: int
+    revision: int
+    log_start: int
+    since: float = field(default_factory=time.monotonic)
+    ready: bool = False
+
+
+class DeploymentSupervisor:
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._running: dict[str, _Running] = {}
+        self._pauses: dict[str, tuple[float, float]] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="deployments")
+        self._probe = httpx.Client(timeout=_PROBE_TIMEOUT_S, trust_env=False)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End every process and wait for them. They stay wanted: the next start brings them back."""
+        self._stopping.set()
+        self._thread.join()
+        _end(list(self._running.values()))
+        self._running.clear()
+        self._probe.close()
+
+    def port(self, key: str) -> int | None:
+        """Answer the port of a deployment's process, or None while it cannot answer."""
+        running = self._running.get(key)
+        return running.port if running is not None and running.ready else None
+
+    def _loop(self) -> None:
+        while not self._stopping.wait(_INTERVAL_S):
+            try:
+                self._reconcile()
+            except Exception:  # noqa: BLE001 - one bad deployment must not end all the others
+                _LOG.exception("deployments could not be reconciled")
+
+    def _reconcile(self) -> None:
+        wanted = {key: doc for key, doc in self._services.store.list(KIND) if state.wants_process(doc)}
+        unwanted = [key for key, run in self._running.items() if not _matches(run, wanted.get(key))]
+        _end([self._running.pop(key) for key in unwanted])
+        for key in self._pauses.keys() - wanted.keys():
+            del self._pauses[key]
+        for key, doc in wanted.items():
+            running = self._running.get(key)
+            if running is None:
+                self._start(key, doc)
+            elif running.process.poll() is not None:
+                self._ended(key, doc, running)
+            elif not running.ready:
+                self._await(key, doc, running)
+            elif doc["phase"] == "Updating":
+                self._succeed(key, doc)
+
+    def _start(self, key: str, doc: dict[str, Any]) -> None:
+        if time.monotonic() < self._pauses.get(key, (0.0, 0.0))[0]:
+            return
+        fault = faults.read(self._services.config.state_dir, "deployment")
+        if fault is not None and "message" in fault and doc["phase"] == "Updating":
+            self._fail(key, doc, fault["message"])
+            return
+        try:
+            folder = local_folder(self._services, doc["properties"]["model"])
+        except OSError as error:
+            self._fail(key, doc, str(error))
+            return
+        port = _free_port()
+        _LOG.info("deployment %s: starting on port %d", key, port)
+        log_start = logs.size(self._services.config.state_dir, doc)
+        try:
+            self._running[key] = _Running(self._spawn(doc, folder, port), port, doc["revision"], log_start)
+        except OSError as error:
+            self._fail(key, doc, f"its process could not be started: {error}")
+
+    def _spawn(self, doc: dict[str, Any], folder: Path, port: int) -> subprocess.Popen[bytes]:
+        log = logs.path(self._services.config.state_dir, doc)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        command = tied(
+            str(self._services.config.ml_python), "-m", "local.serving", "--model-dir", str(folder), "--port", str(port)
+        )
+        environment = {**os.environ, **(doc["properties"].get("environmentVariables") or {})}
+        with log.open("ab") as output:
+            # A session of its own: a Ctrl-C at the terminal reaches the emulator, which then ends it in order.
+            return subprocess.Popen(
+                command,
+                cwd=_REPOSITORY,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _await(self, key: str, doc: dict[str, Any], running: _Running) -> None:
+        try:
+            running.ready = self._probe.get(f"http://127.0.0.1:{running.port}/").status_code == 200
+        except httpx.HTTPError:
+            running.ready = False
+        if running.ready:
+            self._pauses.pop(key, None)
+            self._succeed(key, doc)
+        elif time.monotonic() - running.since > state.patience_s(doc["properties"]):
+            _end([self._running.pop(key)])
+            self._fail(key, doc, "Liveness probe failed: the container did not answer in time")
+
+    def _ended(self, key: str, doc: dict[str, Any], running: _Running) -> None:
+        del self._running[key]
+        code = running.process.returncode
+        said = (
+            logs.last_line(self._services.config.state_dir, doc, running.log_start) or f"it ended with exit code {code}"
+        )
+        if doc["phase"] == "Updating":
+            self._fail(key, doc, said)
+            return
+        pause = min(self._pauses.get(key, (0.0, 0.5))[1] * 2, _MAX_PAUSE_S)
+        self._pauses[key] = (time.monotonic() + pause, pause)
+        _LOG.warning("deployment %s: ended with exit code %s, again in %.0f s", key, code, pause)
+
+    def _succeed(self, key: str, doc: dict[str, Any]) -> None:
+        if doc["phase"] != "Updating":
+            return
+        _LOG.info("deployment %s: Succeeded", key)
+        self._move(key, doc, state.succeeded)
+        operations.finish(self._services, doc["operation"])
+
+    def _fail(self, key: str, doc: dict[str, Any], message: str) -> None:
+        _LOG.warning("deployment %s: Failed: %s", key, message)
+        self._move(key, doc, lambda old: state.failed(old, message))
+        operations.finish(self._services, doc["operation"], wire.crashed(message))
+
+    def _move(self, key: str, doc: dict[str, Any], change: Any) -> None:
+        # Someone may have deleted or replaced it meanwhile: then this news is about the past.
+        def move(now: dict[str, Any]) -> dict[str, Any]:
+            moved: dict[str, Any] = change(now) if now["operation"] == doc["operation"] else now
+            return moved
+
+        self._services.store.update(KIND, key, move)
+
+
+def _matches(running: _Running, doc: dict[str, Any] | None) -> bool:
+    return doc is not None and doc["revision"] == running.revision
+
+
+def _end(runnings: list[_Running]) -> None:
+    """Ask the processes to end, and kill those that have not within the grace period."""
+    for running in runnings:
+        _signal(running.process, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_S
+    for running in runnings:
+        try:
+            running.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _signal(running.process, signal.SIGKILL)
+            running.process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

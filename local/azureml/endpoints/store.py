@@ -1,0 +1,94 @@
+"""Where endpoints are kept. Reading one never moves it."""
+
+import threading
+from dataclasses import asdict
+from typing import Any
+
+from local.azureml import operations
+from local.azureml.deployments import state as deployment_state
+from local.azureml.endpoints import state, wire
+from local.azureml.endpoints.wire import EndpointRequest
+from local.azureml.http import timestamp
+from local.azureml.services import Services
+
+KIND = "endpoint"
+DEPLOYMENT_KIND = "deployment"
+# Looking whether an endpoint is busy and changing it is one step: of two PUTs at once one is answered 409.
+LOCK = threading.RLock()
+
+
+def find(services: Services, name: str) -> dict[str, Any] | None:
+    """Answer an endpoint's document; None when there is none, or no longer."""
+    doc = services.store.get(KIND, name.lower())
+    return doc if doc is not None and state.status_at(doc, services.now()) is not None else None
+
+
+def get(services: Services, name: str) -> dict[str, Any]:
+    """Answer an endpoint's document.
+
+    Raises: AzureError: 404.
+    """
+    doc = find(services, name)
+    if doc is None:
+        raise wire.not_found(name)
+    return doc
+
+
+def list_all(services: Services) -> list[dict[str, Any]]:
+    now = services.now()
+    return [doc for _, doc in services.store.list(KIND) if state.status_at(doc, now) is not None]
+
+
+def deployments_of(services: Services, name: str) -> set[str]:
+    """Answer the names of the deployments an endpoint has now, in lower case."""
+    now = services.now()
+    found = services.store.list(DEPLOYMENT_KIND, f"{name.lower()}/")
+    return {key.rpartition("/")[2] for key, doc in found if deployment_state.status_at(doc, now) is not None}
+
+
+def put(services: Services, name: str, request: EndpointRequest, api_version: str) -> tuple[dict[str, Any], str]:
+    """Create or update an endpoint; answer its document and the operation's id.
+
+    Raises: AzureError: 400 for a traffic split that cannot be, 409 while another operation is going on.
+    """
+    with LOCK:
+        return _put(services, name, request, api_version)
+
+
+def _put(services: Services, name: str, request: EndpointRequest, api_version: str) -> tuple[dict[str, Any], str]:
+    now, speed = services.now(), services.config.speed
+    old = find(services, name)
+    if old is not None and (status := state.status_at(old, now)) not in ("Succeeded", None):
+        raise wire.busy(name, str(status))
+    fault = state.traffic_fault(request.traffic, deployments_of(services, name))
+    if fault is not None:
+        raise wire.invalid("InvalidTraffic", fault)
+    operation = operations.begin(services, "oe", state.UPDATE_S if old else state.CREATE_S)
+    moved = state.updated(old, request.traffic, now, speed) if old else state.created(now, speed)
+    asked = {key: value for key, value in asdict(request).items() if key != "traffic"}
+    own = {
+        "name": old["name"] if old else name,
+        "modified": timestamp(now),
+        "operation_url": operations.status_url(services, operation, api_version),
+    }
+    doc = {**moved, **asked, **own}
+    services.store.put(KIND, name.lower(), doc)
+    return doc, operation
+
+
+def delete(services: Services, name: str) -> str:
+    """Begin to delete an endpoint; its deployments go at once. Answer the operation's id."""
+    now, speed = services.now(), services.config.speed
+    for key, doc in services.store.list(DEPLOYMENT_KIND, f"{name.lower()}/"):
+        services.store.delete(DEPLOYMENT_KIND, key)
+        abandon(services, doc)
+    with LOCK:
+        services.store.update(KIND, name.lower(), lambda doc: state.deleted(doc, now, speed))
+    return operations.begin(services, "oe", state.DELETE_S)
+
+
+def abandon(services: Services, deployment: dict[str, Any]) -> None:
+    """End the operation of a deployment that is deleted while it is under way: its poller must not wait for ever."""
+    if deployment["phase"] == "Updating":
+        message = f"The deployment {deployment['name']} was deleted while it was being provisioned."
+        operations.finish(services, deployment["operation"], {"code": "ResourceDeleted", "message": message})

@@ -1,0 +1,85 @@
+"""What a job's process finds in its folder before it starts: its input files, and job.json."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from azure.core.exceptions import AzureError as StorageError
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobClient
+
+from local import names
+from local.azureml import faults
+from local.azureml.identity import issue
+from local.azureml.jobs.state import Job, job_dir
+from local.azureml.services import Services
+
+_BASE_MODELS = {"lora": "SmolLM2-135M-Instruct", "fast": "tiny-random"}
+
+
+class InputError(Exception):
+    """An input of the job cannot be read; the message is the reason the job fails with."""
+
+
+def honest_tags(engine: str, job: Job) -> dict[str, str]:
+    """Say on the job what runs here: a small model stands in for the one that was asked for."""
+    return {
+        "local.requested_model": job.requested_model,
+        "local.trained_model": _BASE_MODELS[engine],
+        "local.engine": engine,
+    }
+
+
+def prepare(services: Services, job: Job) -> None:
+    """Download the job's files and write its job.json. Doing it again does it over.
+
+    Raises: InputError: a blob is missing or the storage does not answer.
+    """
+    folder = job_dir(services, job.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {name: _download(services.config.storage, folder, name, file) for name, file in job.files.items()}
+    document = _job_document(services, job, folder, paths)
+    (folder / "outputs").mkdir(exist_ok=True)
+    _write(folder / "job.json", json.dumps(document, indent=1).encode())
+
+
+def _job_document(services: Services, job: Job, folder: Path, paths: dict[str, str]) -> dict[str, Any]:
+    config = services.config
+    return {
+        "name": job.name,
+        "engine": config.engine,
+        "base_model_dir": str(config.cache_dir / "models" / _BASE_MODELS[config.engine]),
+        "requested_model": job.requested_model,
+        "inputs": {**job.inputs, **paths},
+        "outputs": {"mlflow_model_folder": str(folder / "outputs" / "mlflow_model_folder")},
+        "steps": [{"name": step.name, "run_id": step.run_id} for step in job.steps],
+        "fail": faults.read(config.state_dir, "job"),
+        "mlflow": {
+            "tracking_uri": f"{config.base_url}/mlflow/v2.0{names.WORKSPACE_ID}",
+            "token": issue(services, "https://ml.azure.com"),
+            "ca_bundle": str(config.tls.ca_bundle),
+            "experiment_id": job.experiment_id,
+        },
+    }
+
+
+def _download(storage: str, folder: Path, name: str, file: dict[str, str]) -> str:
+    container, blob = file["container"], file["blob"]
+    target = folder / "inputs" / name / Path(blob).name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with BlobClient.from_connection_string(storage, container, blob) as client, target.open("wb") as out:
+            client.download_blob().readinto(out)
+    except ResourceNotFoundError as fault:
+        raise InputError(
+            f"Input {name}: the blob {blob} was not found in container {container} ({file['uri']})."
+        ) from fault
+    except StorageError as fault:
+        raise InputError(f"Input {name}: {file['uri']} could not be read: {fault.message}") from fault
+    return str(target)
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    part.replace(path)

@@ -1,0 +1,82 @@
+"""What a job's inputs refer to in this workspace: components, models, data assets, datastores, computes."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from local import names
+from local.azureml import assets, catalog
+from local.azureml.computes import routes as computes
+from local.azureml.data.routes import KIND as DATA
+from local.azureml.datastores import state as datastores
+from local.azureml.http import AzureError
+from local.azureml.models.state import KIND as MODELS
+from local.azureml.services import Services
+from local.azureml.storage import connection
+
+_REGISTRY_MODEL = re.compile(r"azureml://registries/([^/]+)/models/([^/]+)/(?:versions|labels)/([^/]+)", re.I)
+# azureml:NAME:VERSION, the ARM id, and azureml://subscriptions/.../{models,data}/NAME/versions/VERSION
+_ASSET = re.compile(r"(?:azureml:)?/.*/(models|data)/([^/]+)/versions/([^/]+)|azureml:([^/:]+):([^/:]+)", re.I)
+
+
+class WorkspaceLookup:
+    """Finds what a job names. Every method raises AzureError when it is not there."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def component(self, registry: str, name: str, version: str) -> Mapping[str, Any]:
+        spec = catalog.component(name, version) if registry.lower() == catalog.REGISTRY else None
+        if spec is None:
+            # The recorded words for a missing component.
+            raise _missing(f"key: jobs, Message: Not found component {name} (version: {version}).")
+        return spec
+
+    def model_name(self, uri: str) -> str:
+        match = _REGISTRY_MODEL.fullmatch(uri)
+        if match is not None:
+            registry, name, version = match.groups()
+            found = catalog.model(name, version) if registry.lower() == catalog.REGISTRY else None
+        else:
+            name, version = _asset_of(uri, "models")
+            found = assets.find(self._services, MODELS, name, version)
+        if found is None:
+            raise _missing(f"Could not find asset with ID: {uri}")
+        return name
+
+    def blob(self, uri: str) -> tuple[str, str]:
+        """Answer container and blob; whether the blob is there shows when the job prepares."""
+        account = connection.parse(self._services.config.storage)
+        if uri.startswith(f"{account.blob_endpoint}/"):
+            container, _, blob = unquote(uri.removeprefix(f"{account.blob_endpoint}/")).partition("/")
+            return container, blob
+        parsed = datastores.parse(uri)
+        if parsed is None:
+            name, version = _asset_of(uri, "data")
+            found = assets.find(self._services, DATA, name, version)
+            if found is None:
+                raise _missing(f"Could not find asset with ID: {uri}")
+            return self.blob(found["properties"]["dataUri"])
+        datastore, path = parsed
+        container_name = datastores.container_of(self._services, datastore)
+        if container_name is None:
+            raise _missing(f"Could not find datastore: {datastore} in workspace {names.WORKSPACE}.")
+        return container_name, unquote(path)
+
+    def check_compute(self, name: str) -> None:
+        short = name.rpartition("/")[2].removeprefix("azureml:")
+        if computes.find(self._services, short) is None:
+            raise _missing(f"Unknown compute target '{short}': it is not in workspace {names.WORKSPACE}.")
+
+
+def _asset_of(uri: str, collection: str) -> tuple[str, str]:
+    match = _ASSET.fullmatch(uri)
+    if match is None or (match[1] or collection).lower() != collection:
+        message = f"The uri {uri!r} names neither a registered asset ({collection}) nor a place in this workspace."
+        raise AzureError(400, "UserError", message, inner=("BadArgument", "ArgumentInvalid"))
+    return (match[2], match[3]) if match[2] else (match[4], match[5])
+
+
+def _missing(message: str) -> AzureError:
+    return AzureError(404, "NotFound", message)

@@ -1,0 +1,188 @@
+"""From the pipeline a client sends to the one thing that is run: checked against the component's own inputs. Pure.
+
+The SDK checks neither types nor enums nor ranges of literals; the service does, when the component starts or before.
+Here all faults are found at once, when the job is put.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from local.azureml.http import AzureError
+
+COMPONENT = "chat_completion_pipeline"
+# The component's nodes in the order they run, with the components behind them (chat_completion_pipeline 0.0.82).
+STEPS = (
+    ("ft_nlp_common_validation", "ft_nlp_common_validation", "0.0.80"),
+    ("chat_completion_model_import", "chat_completion_model_import", "0.0.81"),
+    ("chat_completion_datapreprocess", "chat_completion_datapreprocess", "0.0.80"),
+    ("chat_completion_finetune", "chat_completion_finetune", "0.0.81"),
+    ("ft_nlp_model_converter", "ft_nlp_model_converter", "0.0.80"),
+)
+_COMPUTE_INPUTS = ("compute_model_import", "compute_preprocess", "compute_finetune")
+_MODEL_INPUTS = ("mlflow_model_path", "pytorch_model_path")
+_REGISTRY_COMPONENT = re.compile(r"azureml://registries/([^/]+)/components/([^/]+)/(?:versions|labels)/([^/]+)", re.I)
+_PARENT_INPUT = re.compile(r"\$\{\{parent\.inputs\.([^}]+)\}\}")
+_PARENT_OUTPUT = re.compile(r"\$\{\{parent\.outputs\.([^}]+)\}\}")
+
+Properties = Mapping[str, Any]
+
+
+class Workspace(Protocol):
+    """What a job can refer to. Every lookup raises AzureError in Azure's words when the thing is not there."""
+
+    def component(self, registry: str, name: str, version: str) -> Mapping[str, Any]: ...
+
+    def model_name(self, uri: str) -> str: ...
+
+    def blob(self, uri: str) -> tuple[str, str]: ...
+
+    def check_compute(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run. `files` maps an input to the blob behind it; `outputs` a pipeline output to the component's."""
+
+    node: str
+    inputs: dict[str, str]
+    files: dict[str, dict[str, str]]
+    outputs: dict[str, str]
+    requested_model: str
+
+
+def make_plan(properties: Properties, workspace: Workspace) -> Plan:
+    """Check the pipeline and say what it runs.
+
+    Raises: AzureError: 400 or 404, naming everything that is wrong.
+    """
+    node_name, node = _only_node(properties)
+    component_id = str(node.get("componentId") or "")
+    match = _REGISTRY_COMPONENT.fullmatch(component_id)
+    if match is None:
+        raise _invalid(f"Node {node_name}: this service runs registry components only, not {component_id!r}.")
+    spec = workspace.component(*match.groups())
+    sent = {name: _resolve(value, properties, f"{node_name}.{name}") for name, value in _inputs_of(node).items()}
+    faults = _unknown_and_missing(spec["inputs"], sent)
+    values, files = _defaults(spec["inputs"]), dict[str, dict[str, str]]()
+    for name, value in sent.items():
+        if name not in spec["inputs"]:
+            continue
+        values[name] = str(value.get("uri") or value.get("value") or "")
+        faults += _faults(name, spec["inputs"][name], values[name], is_uri="uri" in value)
+    if faults:
+        raise _invalid(f"Component {spec['name']} version {spec['version']} refuses the inputs: " + "; ".join(faults))
+    for name, text in values.items():
+        if spec["inputs"][name]["type"] == "uri_file":
+            container, blob = workspace.blob(text)
+            files[name] = {"container": container, "blob": blob, "uri": text}
+    for name in _COMPUTE_INPUTS:
+        if values.get(name, "serverless") != "serverless":
+            workspace.check_compute(values[name])
+    return Plan(node_name, values, files, _outputs(node, properties, spec), _requested_model(values, workspace))
+
+
+def _only_node(properties: Properties) -> tuple[str, Mapping[str, Any]]:
+    if properties.get("jobType") != "Pipeline":
+        raise _invalid(f"jobType {properties.get('jobType')!r}: this service runs jobs of type Pipeline only.")
+    nodes = properties.get("jobs") or {}
+    if len(nodes) != 1:
+        raise _invalid(f"The pipeline has {len(nodes)} nodes; this service runs pipelines of one {COMPONENT} node.")
+    name, node = next(iter(nodes.items()))
+    if not isinstance(node, dict):
+        raise _invalid(f"Node {name} is not an object.")
+    return name, node
+
+
+def _inputs_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    return node.get("inputs") or {}
+
+
+def _resolve(value: Any, properties: Properties, at: str) -> Mapping[str, Any]:
+    """Follow ${{parent.inputs.NAME}} to the pipeline's own input."""
+    if not isinstance(value, dict):
+        raise _invalid(f"Input {at} must be an object with job_input_type, not {value!r}.")
+    match = _PARENT_INPUT.fullmatch(str(value.get("value", "")))
+    if match is None:
+        return value
+    parent = (properties.get("inputs") or {}).get(match[1])
+    if not isinstance(parent, dict):
+        raise _invalid(f"Input {at} refers to the pipeline's input {match[1]!r}, which it does not have.")
+    return parent
+
+
+def _unknown_and_missing(spec: Mapping[str, Any], sent: Mapping[str, Any]) -> list[str]:
+    unknown = [f"{name} is not an input of the component" for name in sent if name not in spec]
+    missing = [
+        f"{name} is required"
+        for name, definition in spec.items()
+        if definition.get("optional") != "True" and "default" not in definition and name not in sent
+    ]
+    if not any(name in sent for name in (*_MODEL_INPUTS, "huggingface_id")):
+        missing.append("one of mlflow_model_path, pytorch_model_path, huggingface_id is required")
+    if not any(name in sent for name in ("train_file_path", "train_mltable_path")):
+        missing.append("one of train_file_path, train_mltable_path is required")
+    return unknown + missing
+
+
+def _defaults(spec: Mapping[str, Any]) -> dict[str, str]:
+    return {name: definition["default"] for name, definition in spec.items() if "default" in definition}
+
+
+def _faults(name: str, spec: Mapping[str, Any], text: str, *, is_uri: bool) -> list[str]:
+    kind = spec["type"]
+    if kind in ("integer", "number"):
+        return _number_faults(name, spec, text)
+    if kind in ("string", "boolean"):
+        return [f"{name} takes a {kind}, not a data asset"] if is_uri else _enum_faults(name, spec, text)
+    if kind == "mltable":
+        return [f"{name}: this service reads uri_file inputs only, not mltable"]
+    return [] if is_uri and text else [f"{name} takes a {kind} asset, not the literal {text!r}"]
+
+
+def _number_faults(name: str, spec: Mapping[str, Any], text: str) -> list[str]:
+    try:
+        number = int(text) if spec["type"] == "integer" else float(text)
+    except ValueError:
+        return [f"{name} must be of type {spec['type']}, found {text!r}"]
+    if not math.isfinite(number):
+        return [f"{name} must be finite, found {text!r}"]
+    if "min" in spec and number < float(spec["min"]):
+        return [f"{name} must be >= {spec['min']}, found {text}"]
+    if "max" in spec and number > float(spec["max"]):
+        return [f"{name} must be <= {spec['max']}, found {text}"]
+    return []
+
+
+def _enum_faults(name: str, spec: Mapping[str, Any], text: str) -> list[str]:
+    allowed = spec.get("enum") or (["True", "False", "true", "false"] if spec["type"] == "boolean" else None)
+    if allowed and text not in allowed:
+        return [f"{name} must be one of {', '.join(map(str, allowed))}, found {text!r}"]
+    return []
+
+
+def _outputs(node: Mapping[str, Any], properties: Properties, spec: Mapping[str, Any]) -> dict[str, str]:
+    outputs: dict[str, str] = {}
+    for name, value in (node.get("outputs") or {}).items():
+        if name not in spec["outputs"]:
+            raise _invalid(f"{name} is not an output of component {spec['name']} version {spec['version']}.")
+        match = _PARENT_OUTPUT.fullmatch(str(value.get("value", ""))) if isinstance(value, dict) else None
+        if match is None:
+            continue
+        if match[1] not in (properties.get("outputs") or {}):
+            raise _invalid(f"Output {name} goes to the pipeline's output {match[1]!r}, which it does not have.")
+        outputs[match[1]] = name
+    return outputs
+
+
+def _requested_model(values: Mapping[str, str], workspace: Workspace) -> str:
+    for name in _MODEL_INPUTS:
+        if name in values:
+            return workspace.model_name(values[name])
+    return values["huggingface_id"]
+
+
+def _invalid(message: str) -> AzureError:
+    return AzureError(400, "UserError", message, inner=("BadArgument", "ArgumentInvalid"))

@@ -1,0 +1,36 @@
+"""What every resource of the emulator is given: its configuration, its store, its clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from local.azureml.store import Store
+from local.tls import Tls
+
+
+@dataclass(frozen=True)
+class Config:
+    """How one emulator was started. `speed` divides the delays that Azure itself would add."""
+
+    port: int
+    identity_port: int
+    state_dir: Path
+    cache_dir: Path
+    storage: str
+    engine: str
+    ml_python: Path
+    eventgrid: str | None
+    speed: float
+    tls: Tls
+
+    @property
+    def base_url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+
+@dataclass
+class Services:
+    config: Config
+    store: Store
+    now: Callable[[], datetime]
