@@ -1,0 +1,128 @@
+"""The life of the service: couriers, watcher and server, started and stopped together."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvicorn
+from azure.storage.blob import BlobServiceClient
+
+from local import tls
+from local.eventgrid.broker import Broker, EventLog
+from local.eventgrid.config import Config
+from local.eventgrid.delivery import Courier
+from local.eventgrid.server import application
+from local.eventgrid.store import Store
+from local.eventgrid.watcher import Watcher
+
+log = logging.getLogger("eventgrid")
+
+
+@dataclass(frozen=True)
+class Options:
+    port: int
+    state_dir: Path
+    storage: str
+    config: Config
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Service:
+    """One Event Grid. `run` returns after `stop` was called."""
+
+    def __init__(self, options: Options, now: Callable[[], datetime] = utc_now) -> None:
+        self._options = options
+        folder, config = options.state_dir / "eventgrid", options.config
+        self._store = Store(folder / "eventgrid.sqlite")
+        storage = BlobServiceClient.from_connection_string(options.storage, retry_total=1)
+        self._couriers = {
+            one.name: Courier(one, self._store, storage, now, config.retry_schedule_s) for one in config.subscriptions
+        }
+        log_file = EventLog(folder / "events.jsonl")
+        self._broker = Broker(config.subscriptions, self._store, log_file, now, self._wake)
+        self._watcher = Watcher(config.watch, storage, self._store, self._broker)
+        self._stop = asyncio.Event()
+
+    def _wake(self, subscriptions: set[str]) -> None:
+        for name in subscriptions:
+            self._couriers[name].wake()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def describe(self) -> dict[str, object]:
+        pending = self._store.pending()
+        subscriptions = [
+            {
+                "name": name,
+                "state": "Succeeded" if one.is_validated else "AwaitingHandshake",
+                "pending": pending.get(name, 0),
+            }
+            for name, one in self._couriers.items()
+        ]
+        return {"status": "ok", "subscriptions": subscriptions}
+
+    async def run(self, ready: Callable[[int], None]) -> None:
+        """Serve until stopped. `ready` is called with the port once it answers."""
+        files = tls.ensure(self._options.state_dir / "tls")
+        config = uvicorn.Config(
+            application(self._broker, self.describe),
+            log_level="warning",
+            lifespan="off",
+            ssl_certfile=str(files.cert),
+            ssl_keyfile=str(files.key),
+        )
+        with _listen(self._options.port) as listener:
+            server = _Server(config)
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            for courier in self._couriers.values():
+                courier.start()
+            self._watcher.start()
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.01)
+            ready(listener.getsockname()[1])
+            await self._stop.wait()
+            server.should_exit = True
+            await asyncio.to_thread(self._stop_parts)
+            server.force_exit = True
+            await serving
+
+    def _stop_parts(self) -> None:
+        self._watcher.stop()
+        for courier in self._couriers.values():
+            courier.stop()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals are the service's business
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError as error:
+        listener.close()
+        raise OSError(f"cannot listen on port {port}: {error}") from error
+    return listener
+
+
+async def serve(options: Options) -> None:
+    """Run the service until SIGTERM or SIGINT."""
+    service = Service(options)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, service.stop)
+    names = ", ".join(one.name for one in options.config.subscriptions) or "no subscription"
+    await service.run(lambda port: log.info("event grid listens on https://127.0.0.1:%d with %s", port, names))
