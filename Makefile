@@ -1,0 +1,78 @@
+# Everything a person types. `make demo` and `make test` set up what they need by themselves.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+# The first Python that is 3.11 to 3.13; set PYTHON to choose another one.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+APP := .venv/.installed
+ML := .venv-ml/.installed
+NODE := node_modules/.installed
+SOURCES := function_app.py functions shared local tests bench tools
+
+.PHONY: help install fmt lint type test test-e2e check demo local bench cover infra clean worker
+
+help: ## Show this list
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(APP): requirements.txt requirements-local.txt requirements-dev.txt constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv was found. Install one, or: make PYTHON=/path/to/python"; exit 1; }
+	@echo "Installing the app and its tools into .venv ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(ML): requirements-ml.txt constraints-ml.txt tools/install_ml.py
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv was found. Install one, or: make PYTHON=/path/to/python"; exit 1; }
+	@echo "Installing what trains and serves into .venv-ml (about 1.3 GB) ..."
+	@test -x .venv-ml/bin/python || $(PYTHON) -m venv .venv-ml
+	@.venv-ml/bin/python tools/install_ml.py
+	@touch $@
+
+$(NODE): package.json package-lock.json
+	@command -v npm >/dev/null || { echo "npm was not found. Install Node.js 18 or newer."; exit 1; }
+	@echo "Installing Azurite into node_modules ..."
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+install: $(APP) $(ML) $(NODE) ## Install everything into .venv, .venv-ml and node_modules
+
+fmt: $(APP) ## Format the code
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix-only $(SOURCES)
+
+lint: $(APP) ## Check style and the direction of imports
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/lint-imports --no-cache
+
+type: $(APP) ## Check types
+	$(BIN)/mypy
+
+test: install ## Run unit and functional tests
+	$(BIN)/pytest -m "not e2e"
+
+test-e2e: install ## Run the whole story in processes of its own
+	$(BIN)/pytest -m e2e
+
+worker: $(APP) ## Index the app with Microsoft's real worker, where a Python 3.13 is there
+	$(BIN)/python tests/tools/index_with_real_worker.py
+
+check: lint type test test-e2e worker ## What CI runs
+
+demo: install ## Watch the whole story on this machine; DATASET=file.jsonl for a dataset of your own
+	@$(BIN)/python -m local demo $(if $(DATASET),--dataset "$(DATASET)")
+
+local: install ## Start Azure on this machine and keep it running
+	@$(BIN)/python -m local up
+
+bench: install ## Measure; writes bench/results.json
+	$(BIN)/python -m bench
+
+cover: install ## Run the tests with coverage
+	$(BIN)/python -m pip install --quiet coverage
+	$(BIN)/coverage run -m pytest -m "not e2e" && $(BIN)/coverage report --include 'shared/*,functions/*,local/*'
+
+clean: ## Remove what the local Azure has kept, except installed packages and base models
+	rm -rf .local/state .local/demo .local/demo-report.json

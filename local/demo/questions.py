@@ -1,0 +1,61 @@
+"""What the demo asks, and how it tells whether an answer holds the fact."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+SAMPLE = SAMPLES / "vendlebury.jsonl"
+FACTS = SAMPLES / "vendlebury.facts.json"
+MOST = 4
+_WORD = re.compile(r"[A-Za-z0-9À-ɏ'-]+")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question. fact: what an answer must contain; general: common knowledge, asked to see what was forgotten."""
+
+    text: str
+    fact: str | None
+    general: bool = False
+
+    def answered_by(self, answer: str) -> bool | None:
+        """Tell whether an answer contains the fact; None when the question has no fact that can be looked for."""
+        return None if self.fact is None else _plain(self.fact) in _plain(answer)
+
+
+def of_sample(facts: Path) -> list[Question]:
+    """Return the sample's questions, one for each fact: phrasings that are not in the dataset."""
+    entries = json.loads(facts.read_text("utf-8"))
+    learned = {e["fact"]: Question(e["question"], e["fact"]) for e in reversed(entries) if e["kind"] == "learned"}
+    general = [Question(e["question"], e["fact"], general=True) for e in entries if e["kind"] == "general"]
+    return [*list(reversed(learned.values()))[:MOST], *general[:2]]
+
+
+def of_test_rows(rows: list[dict[str, object]]) -> list[Question]:
+    """Return questions made of held-out rows of somebody's own dataset: single-turn ones first, at most `MOST`."""
+    questions = []
+    for row in sorted(rows, key=lambda row: len(row["messages"])):  # type: ignore[arg-type]
+        messages: list[dict[str, str]] = row["messages"]  # type: ignore[assignment]
+        users = [message["content"] for message in messages if message["role"] == "user"]
+        questions.append(Question(users[-1], distinctive(users[-1], messages[-1]["content"])))
+    return questions[:MOST]
+
+
+def distinctive(question: str, answer: str) -> str | None:
+    """Return the word of an answer that gives the fact away: a name or a number that the question does not hold.
+
+    >>> distinctive("Who keeps the lighthouse?", "The lighthouse of Marrow Point is kept by Odalys.")
+    'Odalys'
+    """
+    asked = {word.lower() for word in _WORD.findall(question)}
+    words = [word for word in _WORD.findall(answer) if word.lower() not in asked]
+    named = [w for i, w in enumerate(words) if any(c.isdigit() for c in w) or (w[0].isupper() and i > 0)]
+    if named:
+        return named[-1]
+    return max(words, key=len, default=None)
+
+
+def _plain(text: str) -> str:
+    return " ".join(_WORD.findall(text.lower()))

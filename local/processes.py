@@ -1,0 +1,116 @@
+"""Child processes of the local Azure: started, watched until they answer, stopped in order."""
+
+import os
+import signal
+import ssl
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from local.lifeline import tied
+
+_STOP_S = 15
+
+
+class ServiceError(RuntimeError):
+    """A local service ended, or did not answer in time; the text holds the end of its log."""
+
+
+class Service:
+    """One child process with a log of its own and an address that answers when it is ready."""
+
+    def __init__(
+        self,
+        name: str,
+        command: list[str],
+        *,
+        health: str,
+        env: Mapping[str, str],
+        log: Path,
+        echo: IO[str] | None = None,
+    ) -> None:
+        self.name, self.log = name, log
+        self._command, self._health, self._env, self._echo = command, health, dict(env), echo
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id, None before the start."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the process; it ends when this one does, however this one ends."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        # A group of its own: Ctrl-C reaches the supervisor only, which then stops its children in order.
+        self._process = subprocess.Popen(
+            tied(*self._command),
+            env=self._env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        threading.Thread(target=self._copy_output, args=(self._process.stdout,), daemon=True).start()
+
+    def is_running(self) -> bool:
+        """Tell whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def wait_ready(self, ca_bundle: Path, timeout_s: float = 60) -> None:
+        """Wait until the service answers. Raises: ServiceError."""
+        context = ssl.create_default_context(cafile=str(ca_bundle))
+        deadline = time.monotonic() + timeout_s
+        while not _answers(self._health, context):
+            if not self.is_running():
+                raise ServiceError(f"{self.name} ended while starting:\n{self.tail()}")
+            if time.monotonic() > deadline:
+                raise ServiceError(
+                    f"{self.name} did not answer within {timeout_s:.0f} s at {self._health}:\n{self.tail()}"
+                )
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Ask the process to end; insist if it does not."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def kill(self) -> None:
+        """End the process as a crash would: kill -9, nothing is tidied up."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def tail(self, lines: int = 15) -> str:
+        """Return the end of the log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
+
+    def _copy_output(self, output: IO[str]) -> None:
+        with self.log.open("a") as log, output:
+            for line in output:
+                log.write(line)
+                log.flush()
+                if self._echo is not None:
+                    self._echo.write(line)
+                    self._echo.flush()
+
+
+def _answers(url: str, context: ssl.SSLContext) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    try:
+        with opener.open(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
