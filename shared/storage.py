@@ -164,9 +164,10 @@ def find_blob_info(client: BlobClient) -> BlobInfo | None:
 
 
 def _service(address: StorageAddress) -> BlobServiceClient:
-    from azure.storage.blob import BlobServiceClient
+    from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
-    # One connection per request thread is enough; the SDK's own retries bridge short trouble.
+    # The SDK's default waits 15 s before its first retry; a run is tried again by its own schedule long before.
+    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3)
     if address.connection_string:
-        return BlobServiceClient.from_connection_string(address.connection_string, retry_total=3)
-    return BlobServiceClient(str(address.blob_url), credential=credential(), retry_total=3)
+        return BlobServiceClient.from_connection_string(address.connection_string, retry_policy=retry)
+    return BlobServiceClient(str(address.blob_url), credential=credential(), retry_policy=retry)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 
+RETRIES = 2
+
+
 def plain(value: Any) -> str:
     """Return the wire's word for a status: the SDK gives it as a string here and as an enum there."""
     return str(getattr(value, "value", value))
@@ -52,7 +55,8 @@ class AzureML:
         # The SDK logs every request at INFO; azure.ai.ml prints "experimental" notices of its own.
         logging.getLogger("azure").setLevel(logging.WARNING)
         logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
-        return MLClient(credential(), enable_telemetry=False, **target, **self._cloud())
+        # The SDK's ten retries could block for minutes; a run is tried again by its own schedule instead.
+        return MLClient(credential(), enable_telemetry=False, retry_total=RETRIES, **target, **self._cloud())
 
     def _cloud(self) -> dict[str, Any]:
         cloud = self.settings.cloud
