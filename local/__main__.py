@@ -48,14 +48,19 @@ def up(options: argparse.Namespace) -> int:
         )
         stack.start()
         try:
-            line = {"ready": True, "env": stack.env, "urls": stack.urls, "state_dir": str(stack.state_dir)}
+            line = {
+                "ready": True,
+                "env": stack.env,
+                "urls": stack.urls,
+                "state_dir": str(stack.state_dir),
+                "pids": stack.pids(),
+            }
             (stack.state_dir / "up.json").write_text(json.dumps(line))
             print(json.dumps(line), flush=True)
             while not stop:
                 time.sleep(0.2)
-                if dead := stack.dead():
-                    logs = stack.state_dir / "logs"
-                    raise ServiceError(f"{', '.join(dead)} ended unexpectedly; the logs are in {logs}")
+                for name in stack.keep_alive():
+                    print(f"local: {name} ended and was started again", file=sys.stderr)
         finally:
             stack.stop()
     return 0
@@ -117,7 +122,9 @@ def _parser() -> argparse.ArgumentParser:
         if command is up:
             sub.add_argument("--port-base", type=int, help="use this port and the six after it (default: free ports)")
             sub.add_argument("--auth", action="store_true", help="ask for function keys, as Azure does")
-            sub.add_argument("--speed", type=float, default=45.0, help="divide Azure's own delays by this (default: 45)")
+            sub.add_argument(
+                "--speed", type=float, default=45.0, help="divide Azure's own delays by this (default: 45)"
+            )
         if command is demo:
             sub.add_argument("--dataset", type=Path, help="a chat dataset of your own (JSONL)")
     return parser

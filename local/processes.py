@@ -15,6 +15,7 @@ from typing import IO
 from local.lifeline import tied
 
 _STOP_S = 15
+_QUICK_S, _MOST_QUICK_ENDS = 10, 3
 
 
 class ServiceError(RuntimeError):
@@ -37,6 +38,7 @@ class Service:
         self.name, self.log = name, log
         self._command, self._health, self._env, self._echo = command, health, dict(env), echo
         self._process: subprocess.Popen[str] | None = None
+        self._started, self._quick_ends = 0.0, 0
 
     @property
     def pid(self) -> int | None:
@@ -46,6 +48,7 @@ class Service:
     def start(self) -> None:
         """Start the process; it ends when this one does, however this one ends."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._started = time.monotonic()
         # A group of its own: Ctrl-C reaches the supervisor only, which then stops its children in order.
         self._process = subprocess.Popen(
             tied(*self._command),
@@ -57,6 +60,13 @@ class Service:
             start_new_session=True,
         )
         threading.Thread(target=self._copy_output, args=(self._process.stdout,), daemon=True).start()
+
+    def start_again(self) -> None:
+        """Start the process anew after it ended. Raises: ServiceError: it keeps ending soon after its start."""
+        self._quick_ends = self._quick_ends + 1 if time.monotonic() - self._started < _QUICK_S else 0
+        if self._quick_ends >= _MOST_QUICK_ENDS:
+            raise ServiceError(f"{self.name} keeps ending; its log is {self.log}:\n{self.tail()}")
+        self.start()
 
     def is_running(self) -> bool:
         """Tell whether the process lives."""

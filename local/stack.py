@@ -11,7 +11,7 @@ from local import environment, names, ports, tls
 from local.azurite import Azurite
 from local.azurite import Ports as AzuritePorts
 from local.functions_host import keys
-from local.processes import Service
+from local.processes import Service, ServiceError
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".local" / "cache"
@@ -84,14 +84,21 @@ class Stack:
         """The processes besides Azurite, in the order of their start."""
         return [self.eventgrid, self.azureml, self.functions]
 
-    def dead(self) -> list[str]:
-        """Return the names of what has ended by itself."""
-        ended = [service.name for service in self.services if not service.is_running()]
-        return ended + ([] if self.azurite.is_running() else ["azurite"])
+    def keep_alive(self) -> list[str]:
+        """Start again what has ended by itself, as a platform does; return the names of those.
 
-    def pids(self) -> list[int]:
-        """Return the ids of the direct child processes."""
-        return [pid for pid in (self.azurite.pid, *(service.pid for service in self.services)) if pid]
+        Raises: ServiceError: storage ended, or something keeps ending.
+        """
+        if not self.azurite.is_running():
+            raise ServiceError(f"azurite ended unexpectedly; its log is {self.state_dir / 'azurite' / 'azurite.log'}")
+        ended = [service for service in self.services if not service.is_running()]
+        for service in ended:
+            service.start_again()
+        return [service.name for service in ended]
+
+    def pids(self) -> dict[str, int | None]:
+        """Return the process ids of what runs."""
+        return {"azurite": self.azurite.pid} | {service.name: service.pid for service in self.services}
 
     def _eventgrid(self) -> Service:
         config = self.state_dir / "eventgrid.json"

@@ -22,7 +22,10 @@ BLOCK_SIZE = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class BlobInfo:
-    """A blob as it is now. etag without quotes, size in bytes."""
+    """A blob as it is now. etag without quotes, size in bytes, md5 in hex where the service knows it.
+
+    Azure computes the MD5 of what is put in one request; of a blob put together from blocks it knows none.
+    """
 
     container: str
     name: str
@@ -30,6 +33,7 @@ class BlobInfo:
     modified_at: datetime
     size: int
     metadata: Mapping[str, str]
+    md5: str | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -54,7 +58,7 @@ class Blobs:
         Raises: DatasetGoneError: the blob was removed, or replaced while it was read.
         """
         from azure.core import MatchConditions
-        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+        from azure.core.exceptions import HttpResponseError, ResourceModifiedError, ResourceNotFoundError
 
         client = self._client(container, name)
         offset, size = 0, None
@@ -70,6 +74,10 @@ class Blobs:
                 raise DatasetGoneError(
                     f"{container}/{name} was replaced while it was read; the new version makes a run of its own."
                 ) from changed
+            except HttpResponseError as refused:
+                if refused.status_code == 416 and offset == 0:  # an empty blob has not even a first byte
+                    return
+                raise
             size = part.properties.size if part.properties.size is not None else offset + len(data)
             if not data:
                 return
@@ -160,6 +168,7 @@ def find_blob_info(client: BlobClient) -> BlobInfo | None:
         modified_at=properties.last_modified,
         size=properties.size,
         metadata=dict(properties.metadata or {}),
+        md5=bytes(md5).hex() if (md5 := properties.content_settings.content_md5) else None,
     )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 def read(state_dir: Path, kind: str) -> dict[str, Any] | None:
     """Answer the fault that is asked for one kind ("job", "deployment", "compute"), or None.
 
-    Example: {"deployment": {"message": "..."}, "compute": {"vmPriority": "Dedicated", "message": "..."}}
+    Example: {"deployment": {"message": "..."}, "compute": {"vmPriority": "Dedicated", "message": "..."}}; a cluster
+    with {"compute": {"provisioning": "..."}} is taken, and fails while it is being made.
     """
     try:
         asked = json.loads((state_dir / "faults.json").read_text())

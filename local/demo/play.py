@@ -13,7 +13,7 @@ from typing import Any
 
 from local import environment
 from local.demo import questions
-from local.demo.api import App
+from local.demo.api import ApiError, App
 from local.demo.memory import MemoryWatch
 from local.demo.questions import Question
 from local.demo.story import Story
@@ -55,7 +55,7 @@ def play(*, dataset: Path | None, engine: str, report_path: Path) -> int:
         stack.start()
         story.say(f"All of it listens on 127.0.0.1; the app's log is {STATE.relative_to(ROOT)}/logs/functions_host.log")
         report = _Plot(story, stack, engine, dataset).run()
-    except (StoryError, ServiceError) as fault:
+    except (StoryError, ServiceError, ApiError) as fault:
         story.chapter("The story ends early")
         story.say(str(fault))
         return 1
@@ -166,11 +166,11 @@ class _Plot:
     def _ask(self, run: dict[str, Any]) -> None:
         self.story.chapter("Before and after: the same questions to the base model and to the tuned one")
         asked = self._questions(run["id"])
+        # The tuned model first: on a slow machine its endpoint may fall idle while the base model is asked.
+        after = [self._ask_tuned(run["id"], question.text) for question in asked]
         before = ask_base_model(self.engine, [question.text for question in asked])
         results = []
-        for question, base in zip(asked, before, strict=True):
-            body = {"messages": [{"role": "user", "content": question.text}], "parameters": {"max_new_tokens": 60}}
-            tuned = self.app.post(f"runs/{run['id']}/chat", body)["answer"]
+        for question, base, tuned in zip(asked, before, after, strict=True):
             self.story.question(question.text)
             self.story.answer("base ", base, question.answered_by(base))
             self.story.answer("tuned", tuned, question.answered_by(tuned))
@@ -184,6 +184,10 @@ class _Plot:
                 }
             )
         self.report |= _headline(results)
+
+    def _ask_tuned(self, run_id: str, text: str) -> str:
+        body = {"messages": [{"role": "user", "content": text}], "parameters": {"max_new_tokens": 60}}
+        return str(self.app.post(f"runs/{run_id}/chat", body)["answer"])
 
     def _questions(self, run_id: str) -> list[Question]:
         if self.dataset is None:
@@ -212,7 +216,7 @@ def ask_base_model(engine: str, texts: list[str]) -> list[str]:
     """Ask the base model in a process of its own."""
     asked = json.dumps({"model": str(CACHE / "models" / BASE_MODELS[engine]), "questions": texts})
     answered = subprocess.run(
-        [str(environment.ml_python(ROOT)), "-m", "local.demo.ask_base"],
+        [str(environment.ml_python(ROOT)), str(Path(__file__).with_name("ask_base.py"))],
         input=asked,
         capture_output=True,
         text=True,

@@ -50,11 +50,11 @@ def distinctive(question: str, answer: str) -> str | None:
     'Odalys'
     """
     asked = {word.lower() for word in _WORD.findall(question)}
-    words = [word for word in _WORD.findall(answer) if word.lower() not in asked]
+    words: list[str] = [word for word in _WORD.findall(answer) if word.lower() not in asked]
     named = [w for i, w in enumerate(words) if any(c.isdigit() for c in w) or (w[0].isupper() and i > 0)]
     if named:
         return named[-1]
-    return max(words, key=len, default=None)
+    return max(words, key=len) if words else None
 
 
 def _plain(text: str) -> str:

@@ -43,7 +43,7 @@ class Service:
         self._options = options
         folder, config = options.state_dir / "eventgrid", options.config
         self._store = Store(folder / "eventgrid.sqlite")
-        storage = BlobServiceClient.from_connection_string(options.storage, retry_total=1)
+        storage = BlobServiceClient.from_connection_string(options.storage, retry_total=0)
         self._couriers = {
             one.name: Courier(one, self._store, storage, now, config.retry_schedule_s) for one in config.subscriptions
         }

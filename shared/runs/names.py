@@ -38,6 +38,12 @@ def run_id_of(container: str, blob: str, etag: str, modified_at: datetime, optio
     return f"{slug(project_of(blob))}-{modified_at:%Y%m%d%H%M%S}-{digest[:8]}"
 
 
+def content_key(container: str, blob: str, md5: str, size: int, options: object) -> str:
+    """Return the key of what a run is about, whatever the upload: the same file uploaded again has the same key."""
+    encoded = msgspec.json.encode([container, blob, md5, size, options], order="deterministic")
+    return hashlib.sha256(encoded).hexdigest()[:32]
+
+
 def is_run_id(text: str) -> bool:
     """Tell whether a text has the form of a run's id; says nothing about whether the run exists."""
     return _RUN_ID.match(text) is not None

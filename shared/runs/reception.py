@@ -35,12 +35,18 @@ def receive(
 
     Args: options: the topmost layer, from a request's body.
     Returns: the run, and whether it is new.
-    Idempotency: the run's id, a function of blob, ETag and options. A second delivery finds the first one's run.
+    Idempotency: the run's id, a function of blob, ETag and options; and the content, where its MD5 is known, so that
+    the same file uploaded again while its run is under way or live is the same run.
     Raises: OptionsError: the options given with the call cannot be used.
     """
     asked = checked(options or {}, "options")
     dataset = DatasetVersion(
-        container=blob.container, blob=blob.name, etag=blob.etag, modified_at=blob.modified_at, size=blob.size
+        container=blob.container,
+        blob=blob.name,
+        etag=blob.etag,
+        modified_at=blob.modified_at,
+        size=blob.size,
+        md5=blob.md5,
     )
     refusal: OptionsError | None = None
     try:
@@ -55,8 +61,10 @@ def receive(
     if refusal:
         run.failure = Failure(state=RunState.RECEIVED, reason="options", message=str(refusal), retry_helps=False)
         run.move(RunState.REJECTED, now=now, trigger=trigger, reason=str(refusal))
-    if not services.store.create(run):
-        return services.store.get(run_id), False
+    content_key = names.content_key(blob.container, blob.name, blob.md5, blob.size, merged) if blob.md5 else None
+    recorded = services.store.create(run, None if refusal else content_key)
+    if recorded is not run:
+        return recorded, False
     write_status(services, run)
     services.notifier.run_state_changed(run)
     return run, True

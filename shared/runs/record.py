@@ -53,6 +53,9 @@ MOVING = frozenset(
 )
 """States that the app leaves by itself: the timer looks at these runs."""
 
+ENGAGED = MOVING | {_S.LIVE, _S.HELD}
+"""States in which a run still speaks for its dataset: the same content uploaded again is the same run."""
+
 RETRY_FROM: Mapping[RunState, RunState] = {
     _S.RECEIVED: _S.RECEIVED,
     _S.PREPARING: _S.RECEIVED,
@@ -84,6 +87,7 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
     etag: str
     modified_at: datetime
     size: int
+    md5: str | None = None
 
     @property
     def path(self) -> str:

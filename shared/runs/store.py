@@ -15,7 +15,7 @@ import msgspec
 
 from shared.errors import InvalidRequestError, LeaseLostError, RunBusyError, RunNotFoundError
 from shared.identity import credential
-from shared.runs.record import MOVING, Run, RunState
+from shared.runs.record import ENGAGED, MOVING, Run, RunState
 from shared.settings import StorageAddress
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TABLE = "finetuneruns"
 PARTITION = "run"
+# The rows of contents lie in the same partition, because a transaction cannot leave it; their keys sort after all runs.
+_RUNS = f"PartitionKey eq '{PARTITION}' and RowKey lt 'content_'"
 # A property holds 64 KiB of UTF-16, so at least 16 Ki characters; the record is spread over as many as it needs.
 CHUNK = 16_000
 _NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -84,14 +86,55 @@ class RunStore:
         self._address = address
         self._table: TableClient | None = None
 
-    def create(self, run: Run) -> bool:
-        """Insert a run; False when it is there already (the same delivery came before)."""
-        from azure.core.exceptions import ResourceExistsError
+    def create(self, run: Run, content_key: str | None) -> Run:
+        """Insert a run, or return the one that is there for the same delivery, or for the same content.
+
+        Args: content_key: of the dataset and the options; None: the content is not known before it is read.
+        Idempotency: run and content key are inserted in one transaction, so that of two deliveries one wins.
+        Raises: RunBusyError: the content's owner kept changing.
+        """
+        row = entity_of(run, owner="", lease_until=_NEVER)
+        for _ in range(3):
+            owner, change = self._content_owner(run.id, content_key)
+            if owner is not None:
+                return owner
+            if self._inserted(row, change):
+                return run
+            if existing := self.find(run.id):
+                return existing
+        raise RunBusyError(f"{run.dataset.path} is being received by others just now; try again in a moment")
+
+    def _content_owner(self, run_id: str, content_key: str | None) -> tuple[Run | None, list[Any]]:
+        """Return the run that speaks for this content, or else what to write to make it this run."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceNotFoundError
+
+        if content_key is None:
+            return None, []
+        row = {"PartitionKey": PARTITION, "RowKey": f"content_{content_key}", "RunId": run_id}
+        try:
+            found = self.table.get_entity(PARTITION, row["RowKey"])
+        except ResourceNotFoundError:
+            return None, [("create", row)]
+        owner = self.find(found["RunId"])
+        if owner is not None and (owner.id == run_id or owner.state in ENGAGED):
+            return owner, []
+        condition = {"etag": found.metadata["etag"], "match_condition": MatchConditions.IfNotModified}
+        return None, [("update", row, condition)]
+
+    def _inserted(self, row: dict[str, Any], change: list[Any]) -> bool:
+        """Insert a run with its content's row; False when either was there or has changed."""
+        from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
+        from azure.data.tables import TableTransactionError
 
         try:
-            self.table.create_entity(entity_of(run, owner="", lease_until=_NEVER))
-        except ResourceExistsError:
+            self.table.submit_transaction([("create", row), *change])
+        except (ResourceExistsError, ResourceModifiedError):
             return False
+        except TableTransactionError as fault:
+            if fault.status_code in (409, 412):
+                return False
+            raise
         return True
 
     def find(self, run_id: str) -> Run | None:
@@ -139,8 +182,8 @@ class RunStore:
     def due(self, now: datetime, limit: int = 1000) -> list[str]:
         """Return the ids of runs that can be moved on now, oldest first."""
         rows = self.table.query_entities(
-            "PartitionKey eq @partition and Moving eq true and DueAt le @now and LeaseUntil le @now",
-            parameters={"partition": PARTITION, "now": now},
+            f"{_RUNS} and Moving eq true and DueAt le @now and LeaseUntil le @now",
+            parameters={"now": now},
             select=["RunId"],
         )
         ids = [row["RunId"] for row, _ in zip(rows, range(limit), strict=False)]
@@ -148,14 +191,12 @@ class RunStore:
 
     def in_state(self, state: RunState) -> list[Run]:
         """Return all runs of one state."""
-        rows = self.table.query_entities(
-            "PartitionKey eq @partition and State eq @state", parameters={"partition": PARTITION, "state": state.value}
-        )
+        rows = self.table.query_entities(f"{_RUNS} and State eq @state", parameters={"state": state.value})
         return [run_of(row) for row in rows]
 
     def page(self, *, state: RunState | None, project: str | None, size: int, token: str | None) -> Page:
         """Return a page of runs, newest first. Raises: InvalidRequestError: the token is not one of ours."""
-        conditions, parameters = ["PartitionKey eq @partition"], {"partition": PARTITION}
+        conditions, parameters = [_RUNS], {}
         for column, value in (("State", state), ("Project", project)):
             if value is not None:
                 conditions.append(f"{column} eq @{column.lower()}")

@@ -42,6 +42,7 @@ def routes(services: Services) -> list[Route]:
         doc = state.created(properties, location, payload.get("tags"), now, services.config.speed)
         old = find(services, name)
         doc = {**(state.updated(old, doc) if old else doc), "name": old["name"] if old else name}
+        doc["fails"] = (faults.read(services.config.state_dir, "compute") or {}).get("provisioning")
         services.store.put(KIND, name.lower(), doc)
         return json_response(wire.compute(name, doc, now), 201, _headers(request, state.CREATE_S))
 
@@ -92,5 +93,5 @@ def _suits(size: dict[str, Any], wanted: str) -> bool:
 def _fail_on_request(services: Services, properties: dict[str, Any]) -> None:
     fault = faults.read(services.config.state_dir, "compute")
     priority = properties["properties"].get("vmPriority", "Dedicated")
-    if fault is not None and fault.get("vmPriority", priority) == priority:
+    if fault is not None and "message" in fault and fault.get("vmPriority", priority) == priority:
         raise wire.invalid(fault["message"])

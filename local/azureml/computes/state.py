@@ -20,7 +20,7 @@ def provisioning_state(doc: Document, now: datetime) -> str:
     if doc["delete_ends"] is not None:
         return "Deleting"
     if now >= _time(doc["ready_at"]):
-        return "Succeeded"
+        return "Failed" if doc.get("fails") else "Succeeded"
     return "Updating" if doc["updated"] else "Creating"
 
 

@@ -34,6 +34,7 @@ def compute(name: str, doc: dict[str, Any], now: datetime) -> dict[str, Any]:
     sent = doc["properties"]
     provisioning = state.provisioning_state(doc, now)
     born = provisioning != "Creating"
+    fault = {"error": {"code": "ProvisioningFailed", "message": doc.get("fails")}}
     properties = {
         "createdOn": doc["created"],
         "modifiedOn": doc["ready_at"] if born else doc["created"],
@@ -43,7 +44,7 @@ def compute(name: str, doc: dict[str, Any], now: datetime) -> dict[str, Any]:
         "computeType": "AmlCompute",
         **({"computeLocation": doc["location"]} if born else {}),
         "provisioningState": provisioning,
-        "provisioningErrors": None,
+        "provisioningErrors": [fault] if provisioning == "Failed" else None,
         "isAttachedCompute": False,
         "properties": _cluster(doc, now, born),
     }

@@ -1,0 +1,38 @@
+"""Rules of import that a linter of packages cannot see: which module may name which part of Azure's SDK."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+APP = [ROOT / "function_app.py", *ROOT.glob("functions/**/*.py"), *ROOT.glob("shared/**/*.py")]
+
+
+def imported(path: Path, *, at_module_level: bool) -> Iterator[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    nodes = tree.body if at_module_level else list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", APP, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_shared_azureml_names_the_azure_ml_sdk(path: Path) -> None:
+    allowed = path.is_relative_to(ROOT / "shared" / "azureml")
+    found = [name for name in imported(path, at_module_level=False) if name.startswith("azure.ai.ml")]
+    assert allowed or found == []
+
+
+@pytest.mark.parametrize("path", APP, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_imports_an_sdk_when_it_is_imported(path: Path) -> None:
+    light = ("azure.functions", "azurefunctions.extensions.base")
+    found = [
+        name
+        for name in imported(path, at_module_level=True)
+        if name.startswith(("azure", "pandas", "pyarrow", "requests", "yaml")) and name not in light
+    ]
+    assert found == []
