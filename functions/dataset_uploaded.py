@@ -9,7 +9,7 @@ import azure.functions as func
 
 # The worker looks for this module once, at the first parameter it indexes; without it every by-reference binding is
 # refused. It is small, unlike the blob extension below.
-import azurefunctions.extensions.base
+import azurefunctions.extensions.base  # noqa: F401
 
 from functions.lazy import lazy_module
 from shared.errors import LeaseLostError, RunBusyError

@@ -11,6 +11,7 @@ from typing import Any
 import azure.functions as func
 import msgspec
 
+from shared.azureml.trouble import understood
 from shared.errors import (
     AccessDeniedError,
     ActionRefusedError,
@@ -70,7 +71,8 @@ def answering(handler: Handler) -> Handler:
     @functools.wraps(handler)
     def answer(req: func.HttpRequest) -> func.HttpResponse:  # the worker passes arguments by the binding's name
         try:
-            return handler(req)
+            with understood(handler.__name__):
+                return handler(req)
         except FinetuneError as fault:
             return problem(_status_of(fault), str(fault), _kind_of(fault))
         except Exception as fault:  # noqa: BLE001 - logged with its traceback, answered without

@@ -5,6 +5,7 @@ from __future__ import annotations
 import azure.functions as func
 
 from shared.runs.lifecycle import advance_all
+from shared.runs.reception import receive_missed
 from shared.services import services
 from shared.sweep import sweep
 
@@ -19,5 +20,6 @@ def advance_runs(timer: func.TimerRequest) -> None:
 
 @bp.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%")
 def sweep_idle_endpoints(timer: func.TimerRequest) -> None:
-    """Remove the endpoints that nobody uses."""
+    """Remove the endpoints that nobody uses, and pick up uploads that no event told of."""
     sweep(services(), trigger="timer")
+    receive_missed(services())

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from azure.identity import DefaultAzureCredential
 
+PATIENCE = {"retry_total": 2, "connection_timeout": 10, "read_timeout": 60}
+"""How long one call may take, for every client. The SDKs' own patience (ten retries, five minutes for an answer) would
+outlast a run's lease; a run is tried again by its own schedule instead."""
+
 
 @lru_cache(maxsize=1)
 def credential() -> DefaultAzureCredential:

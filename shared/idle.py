@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.azureml.trouble import understood
 from shared.errors import StepError, TransientError
-from shared.identity import credential
+from shared.identity import PATIENCE, credential
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -93,13 +93,16 @@ class Traffic:
             self._settings.subscription_id,
             base_url=resource_manager,
             credential_scopes=[f"{resource_manager}/.default"],
-            retry_total=3,
+            **PATIENCE,
         )
 
 
 def _sum(answer: Any) -> float | None:
-    """Add up the minutes; a minute without a value had no request. No metric at all is not known."""
-    if not answer.value:
+    """Add up the minutes; a minute without a value had no request, nor had a metric without any series.
+
+    No metric, or one that Azure could not read (it answers 200 then too), is not known.
+    """
+    if not answer.value or any(metric.error_code not in (None, "Success") for metric in answer.value):
         return None
     series = [point for metric in answer.value for one in metric.timeseries for point in one.data]
     return sum(point.average or 0.0 for point in series)

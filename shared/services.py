@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,9 @@ class Services:
 
 def wire(settings: Settings, now: Callable[[], datetime] = utc_now) -> Services:
     """Wire the parts up. Sends nothing."""
+    # The SDKs log every request at INFO; azure.ai.ml prints "experimental" notices of its own.
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
     azureml = AzureML(settings)
     return Services(
         settings=settings,

@@ -27,6 +27,11 @@ CUSTOM_CLOUD_KEYS = (
     "storage_endpoint",
     "registry_discovery_endpoint",
 )
+_STORAGE_URLS = {
+    "DATASET_STORAGE__blobServiceUri": "Blob service URL of the storage account",
+    "DATASET_STORAGE__queueServiceUri": "Queue service URL; the blob trigger keeps its queue and its poison there",
+    "DATASET_STORAGE__tableServiceUri": "Table service URL; the runs are there",
+}
 _DURATION = re.compile(r"(\d+)\s*(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -187,9 +192,13 @@ class Settings:
     event_topic_endpoint: str = setting(
         "EVENT_TOPIC_ENDPOINT", _https_url, "", "Event Grid custom topic for the app's own events; empty: none"
     )
-    # Read by the Functions host, which puts them into the timers' bindings; declared here so that a bad one is said.
-    advance_schedule: str = setting("ADVANCE_SCHEDULE", _schedule, "0 * * * * *", "When unfinished runs are moved on")
-    sweep_schedule: str = setting("SWEEP_SCHEDULE", _schedule, "0 */15 * * * *", "When idle endpoints are looked for")
+    # The Functions host puts these two into the timers' bindings and knows no default: without them, no timer runs.
+    advance_schedule: str = setting(
+        "ADVANCE_SCHEDULE", _schedule, None, "When unfinished runs are moved on, such as 0 * * * * *"
+    )
+    sweep_schedule: str = setting(
+        "SWEEP_SCHEDULE", _schedule, None, "When idle endpoints are looked for, such as 0 */15 * * * *"
+    )
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, *, config_dir: Path | None = None) -> Settings:
@@ -214,9 +223,8 @@ class Settings:
 def declared() -> list[tuple[str, str | None, str]]:
     """Return (variable, default, what it is) of every setting, for the sample file's and the README's check."""
     storage_variables = [
-        ("DATASET_STORAGE", None, "Connection string of the storage account; or, with an identity, the two below"),
-        ("DATASET_STORAGE__blobServiceUri", None, "Blob service URL of the storage account"),
-        ("DATASET_STORAGE__tableServiceUri", None, "Table service URL of the storage account"),
+        ("DATASET_STORAGE", None, "Connection string of the storage account; or, with an identity, the three below"),
+        *((variable, None, about) for variable, about in _STORAGE_URLS.items()),
     ]
     plain = [
         (f.metadata["variable"], f.metadata["default"], f.metadata["about"])
@@ -245,15 +253,21 @@ def _value(declared_field: Field[Any], env: Mapping[str, str], faults: list[str]
 
 def _storage(env: Mapping[str, str], faults: list[str]) -> StorageAddress:
     connection_string = env.get("DATASET_STORAGE", "").strip()
-    if connection_string:
+    urls = {variable: env[variable].strip() for variable in _STORAGE_URLS if variable in env}
+    if connection_string and urls:
+        # The blob trigger's extension looks at the URLs first, and takes an empty one for an address.
+        faults.append(f"DATASET_STORAGE is set, and so is {', '.join(urls)}: leave one of the two ways out altogether")
+    elif connection_string:
         return StorageAddress(connection_string=connection_string)
-    blob, table = env.get("DATASET_STORAGE__blobServiceUri"), env.get("DATASET_STORAGE__tableServiceUri")
-    if blob and table:
-        return StorageAddress(blob_url=blob, table_url=table)
-    faults.append(
-        "DATASET_STORAGE is not set: a storage connection string; or, for access with an identity, both "
-        "DATASET_STORAGE__blobServiceUri and DATASET_STORAGE__tableServiceUri"
-    )
+    elif all(urls.get(variable) for variable in _STORAGE_URLS):
+        return StorageAddress(
+            blob_url=urls["DATASET_STORAGE__blobServiceUri"], table_url=urls["DATASET_STORAGE__tableServiceUri"]
+        )
+    else:
+        faults.append(
+            "DATASET_STORAGE is not set: a storage connection string; or, for access with an identity, all of "
+            + ", ".join(_STORAGE_URLS)
+        )
     return StorageAddress()
 
 

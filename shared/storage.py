@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import DatasetGoneError, ResourceGoneError
-from shared.identity import credential
+from shared.identity import PATIENCE, credential
 from shared.settings import StorageAddress
 
 if TYPE_CHECKING:
@@ -58,31 +58,20 @@ class Blobs:
         Raises: DatasetGoneError: the blob was removed, or replaced while it was read.
         """
         from azure.core import MatchConditions
-        from azure.core.exceptions import HttpResponseError, ResourceModifiedError, ResourceNotFoundError
+        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
-        client = self._client(container, name)
-        offset, size = 0, None
-        while size is None or offset < size:
-            try:
-                part = client.download_blob(
-                    offset=offset, length=BLOCK_SIZE, etag=f'"{etag}"', match_condition=MatchConditions.IfNotModified
-                )
-                data = part.readall()
-            except ResourceNotFoundError as gone:
-                raise DatasetGoneError(f"{container}/{name} was removed before it was read to its end.") from gone
-            except ResourceModifiedError as changed:
-                raise DatasetGoneError(
-                    f"{container}/{name} was replaced while it was read; the new version makes a run of its own."
-                ) from changed
-            except HttpResponseError as refused:
-                if refused.status_code == 416 and offset == 0:  # an empty blob has not even a first byte
-                    return
-                raise
-            size = part.properties.size if part.properties.size is not None else offset + len(data)
-            if not data:
-                return
-            yield data
-            offset += len(data)
+        try:
+            stream = self._client(container, name).download_blob(
+                etag=f'"{etag}"', match_condition=MatchConditions.IfNotModified
+            )
+            # The SDK holds every further range to the ETag of the first one.
+            yield from stream.chunks()
+        except ResourceNotFoundError as gone:
+            raise DatasetGoneError(f"{container}/{name} was removed before it was read to its end.") from gone
+        except ResourceModifiedError as changed:
+            raise DatasetGoneError(
+                f"{container}/{name} was replaced while it was read; the new version makes a run of its own."
+            ) from changed
 
     def read_small(self, container: str, name: str) -> bytes | None:
         """Return a small blob's whole content, None when it does not exist."""
@@ -110,16 +99,26 @@ class Blobs:
         if self.describe(container, name) is None:
             raise ResourceGoneError(f"{container}/{name} is gone: it was removed after the run had written it.")
 
+    def list(self, container: str, since: datetime) -> Iterator[str]:
+        """Yield the names of a container's blobs that were written after a time."""
+        for blob in self._connected().get_container_client(container).list_blobs():
+            if blob.last_modified > since:
+                yield str(blob.name)
+
     def _client(self, container: str, name: str) -> BlobClient:
+        return self._connected().get_blob_client(container, name)
+
+    def _connected(self) -> BlobServiceClient:
         if self._service is None:
             self._service = _service(self._address)
-        return self._service.get_blob_client(container, name)
+        return self._service
 
 
 class BlockWriter:
-    """Writes a blob block by block; nothing is visible before `commit`, and an abandoned writer leaves nothing.
+    """Writes a blob block by block; nothing is visible before `commit`, and Azure drops an abandoned writer's blocks.
 
-    Blocks carry a prefix of this writer's own, so that two workers writing the same blob never mix their blocks.
+    Blocks carry a prefix of this writer's own, so that two workers writing the same blob never mix their blocks. The
+    first one's commit throws the other's blocks away, and the other's then fails: commit under the run's lease only.
     """
 
     def __init__(self, client: BlobClient) -> None:
@@ -176,7 +175,11 @@ def _service(address: StorageAddress) -> BlobServiceClient:
     from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
     # The SDK's default waits 15 s before its first retry; a run is tried again by its own schedule long before.
-    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3)
+    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2)
+    patience = {name: PATIENCE[name] for name in ("connection_timeout", "read_timeout")}
+    blocks = {"max_single_get_size": BLOCK_SIZE, "max_chunk_get_size": BLOCK_SIZE}
     if address.connection_string:
-        return BlobServiceClient.from_connection_string(address.connection_string, retry_policy=retry)
-    return BlobServiceClient(str(address.blob_url), credential=credential(), retry_policy=retry)
+        return BlobServiceClient.from_connection_string(
+            address.connection_string, retry_policy=retry, **patience, **blocks
+        )
+    return BlobServiceClient(str(address.blob_url), credential=credential(), retry_policy=retry, **patience, **blocks)

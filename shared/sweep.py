@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
 from shared.azureml import endpoints
-from shared.azureml.endpoints import RUN_TAG, Endpoint
+from shared.azureml.endpoints import DELETING, Endpoint
+from shared.azureml.pipeline import RUN_TAG
+from shared.azureml.trouble import understood
 from shared.errors import (
     ActionRefusedError,
     EndpointNotFoundError,
     FinetuneError,
     RunBusyError,
-    StepError,
-    TransientError,
 )
 from shared.idle import IdlePolicy, Traffic, judge
 from shared.runs.lifecycle import write_status
-from shared.runs.record import MOVING, Run, RunState
+from shared.runs.options import effective
+from shared.runs.record import Run, RunState, wants_work
 from shared.services import Services
-from shared.settings import parse_duration
 
 _log = logging.getLogger(__name__)
 
@@ -82,27 +82,27 @@ def remove_endpoint(services: Services, name: str, *, trigger: str, reason: str)
     if endpoint is None or RUN_TAG not in endpoint.tags:
         raise EndpointNotFoundError(name)
     run = services.store.find(endpoint.tags[RUN_TAG])
-    if run is not None and run.state in MOVING:
+    if run is not None and wants_work(run):
         raise ActionRefusedError(f"Run {run.id} is {run.state} and needs its endpoint. POST /api/runs/{run.id}/cancel.")
     return _remove(services, endpoint, run, trigger=trigger, reason=reason)
 
 
 def _one(services: Services, endpoint: Endpoint, traffic: Traffic, trigger: str, dry_run: bool) -> EndpointReport:
-    run = services.store.find(endpoint.tags[RUN_TAG]) if RUN_TAG in endpoint.tags else None
+    """Look at one endpoint; its trouble is reported and hides no other's."""
+    run: Run | None = None
     requests: float | None = None
-    action, reason = "kept", ""
-    if RUN_TAG not in endpoint.tags:
-        reason = "not made by this app"
-    elif run is None:
-        reason = "made by this app, but its run is not known here"
-    elif endpoint.state == "Deleting":
-        reason = "is being deleted"
-    elif run.state in MOVING:
-        reason = f"its run is {run.state}"
-    else:
-        action, reason, requests = _decide(services, endpoint, run, traffic)
-        if action == "remove":
-            action, reason = _carry_out(services, endpoint, run, trigger, reason, dry_run)
+    try:
+        with understood(f"sweeping endpoint {endpoint.name}"):
+            run = services.store.find(endpoint.tags[RUN_TAG]) if RUN_TAG in endpoint.tags else None
+            reason = _untouchable(endpoint, run)
+            action = "kept"
+            if reason is None and run is not None:
+                idle, reason, requests = _decide(services, endpoint, run, traffic)
+                if idle:
+                    action = _carry_out(services, endpoint, run, trigger, reason, dry_run)
+    except FinetuneError as fault:
+        _log.warning("endpoint %s: %s", endpoint.name, fault)
+        action, reason = "error", str(fault)
     return EndpointReport(
         endpoint=endpoint.name,
         run=run.id if run else None,
@@ -110,49 +110,61 @@ def _one(services: Services, endpoint: Endpoint, traffic: Traffic, trigger: str,
         state=endpoint.state,
         requests=requests,
         action=action,
-        reason=reason,
+        reason=reason or "",
     )
 
 
-def _decide(services: Services, endpoint: Endpoint, run: Run, traffic: Traffic) -> tuple[str, str, float | None]:
+def _untouchable(endpoint: Endpoint, run: Run | None) -> str | None:
+    """Return why an endpoint must be left alone, None when it may be looked at further."""
+    if RUN_TAG not in endpoint.tags:
+        return "not made by this app"
+    if run is None:
+        return "made by this app, but its run is not known here"
+    if run.endpoint != endpoint.name:
+        return f"carries the tag of run {run.id}, whose endpoint is another one"
+    if endpoint.state == DELETING:
+        return "is being deleted"
+    return f"its run is {run.state}" if wants_work(run) else None
+
+
+def _decide(services: Services, endpoint: Endpoint, run: Run, traffic: Traffic) -> tuple[bool, str, float | None]:
     if run.state != RunState.LIVE:
-        return "remove", f"left over: its run is {run.state}", None
+        return True, f"left over: its run is {run.state}", None
     now, policy = services.now(), policy_of(services, run)
-    # A person's endpoint starts to age when it begins to answer, not when its creation began.
     requests = traffic.requests_since(endpoint.id, now - policy.idle_after, now)
+    # An endpoint starts to age when it begins to answer, not when its creation began.
     verdict = judge(policy, created_at=run.state_since, requests=requests, now=now)
-    return ("remove" if verdict.idle else "kept"), verdict.reason, requests
+    return verdict.idle, verdict.reason, requests
 
 
 def policy_of(services: Services, run: Run) -> IdlePolicy:
     """Return the policy of a run's endpoint: its own options over the settings."""
-    own: str | None = run.options.get("idle_after")
-    idle_after: timedelta = parse_duration(own) if own else services.settings.idle_after
-    return IdlePolicy(idle_after, services.settings.idle_grace, bool(run.options.get("keep")))
+    options = effective(run.options, services.settings)
+    return IdlePolicy(options.idle_after, services.settings.idle_grace, options.keep)
 
 
-def _carry_out(
-    services: Services, endpoint: Endpoint, run: Run, trigger: str, reason: str, dry_run: bool
-) -> tuple[str, str]:
+def _carry_out(services: Services, endpoint: Endpoint, run: Run, trigger: str, reason: str, dry_run: bool) -> str:
     if dry_run:
-        return "would_remove", reason
-    try:
-        _remove(services, endpoint, run, trigger=trigger, reason=reason)
-    except (TransientError, StepError, RunBusyError) as fault:
-        _log.warning("endpoint %s was not removed: %s", endpoint.name, fault)
-        return "error", str(fault)
-    return "removed", reason
+        return "would_remove"
+    _remove(services, endpoint, run, trigger=trigger, reason=reason)
+    return "removed"
 
 
 def _remove(services: Services, endpoint: Endpoint, run: Run | None, *, trigger: str, reason: str) -> Run | None:
-    """Delete first, record after: what is recorded as retired does not bill."""
-    if run is None or run.state != RunState.LIVE:
+    """Delete first, record after: what is recorded as retired does not bill.
+
+    Raises: RunBusyError: a worker is at the run, or it has changed since it was looked at.
+    """
+    if run is None:
         endpoints.begin_delete_endpoint(services.azureml, endpoint.name)
-        return run
+        return None
     with services.store.claim(run.id) as claim:
+        if claim.run.state != run.state:
+            raise RunBusyError(f"run {run.id} has become {claim.run.state} in the meantime")
         endpoints.begin_delete_endpoint(services.azureml, endpoint.name)
-        _retire(services, claim.run, trigger, reason)
-    _tell(services, claim.run, reason)
+        retired = _retire(services, claim.run, trigger, reason)
+    if retired:
+        _tell(services, claim.run, reason)
     return claim.run
 
 
@@ -167,16 +179,21 @@ def _retire_vanished(services: Services, names: set[str], trigger: str) -> None:
                 continue
             reason = f"endpoint {run.endpoint} was removed outside this app"
             with services.store.claim(run.id) as claim:
-                _retire(services, claim.run, trigger, reason)
-        except (FinetuneError, RunBusyError) as fault:
+                retired = _retire(services, claim.run, trigger, reason)
+        except FinetuneError as fault:
             _log.warning("run %s: %s", run.id, fault)
             continue
-        _tell(services, claim.run, reason)
+        if retired:
+            _tell(services, claim.run, reason)
 
 
-def _retire(services: Services, run: Run, trigger: str, reason: str) -> None:
-    if run.state == RunState.LIVE:
-        run.move(RunState.RETIRED, now=services.now(), trigger=trigger, reason=reason)
+def _retire(services: Services, run: Run, trigger: str, reason: str) -> bool:
+    """Record that a live run's endpoint is gone; False when it was recorded already."""
+    if run.state != RunState.LIVE:
+        return False
+    run.move(RunState.RETIRED, now=services.now(), trigger=trigger, reason=reason)
+    _log.info("run %s: live -> retired (%s): %s", run.id, trigger, reason)
+    return True
 
 
 def _tell(services: Services, run: Run, reason: str) -> None:

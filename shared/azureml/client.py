@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from shared.identity import credential
+from shared.identity import PATIENCE, credential
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-
-
-RETRIES = 2
 
 
 def plain(value: Any) -> str:
@@ -52,11 +48,7 @@ class AzureML:
     def _client(self, **target: str) -> MLClient:
         from azure.ai.ml import MLClient
 
-        # The SDK logs every request at INFO; azure.ai.ml prints "experimental" notices of its own.
-        logging.getLogger("azure").setLevel(logging.WARNING)
-        logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
-        # The SDK's ten retries could block for minutes; a run is tried again by its own schedule instead.
-        return MLClient(credential(), enable_telemetry=False, retry_total=RETRIES, **target, **self._cloud())
+        return MLClient(credential(), enable_telemetry=False, **PATIENCE, **target, **self._cloud())
 
     def _cloud(self) -> dict[str, Any]:
         cloud = self.settings.cloud

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from shared.azureml.client import AzureML
 from shared.azureml.trouble import understood
-from shared.identity import credential
+from shared.identity import PATIENCE, credential
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
+
+
+MOST_STEPS = 200
 
 
 class DataPlane:
@@ -27,10 +30,24 @@ class DataPlane:
         """Return a run of the run history (a job or one of its children)."""
         return self._get(f"{self._history}/runs/{run_id}", f"reading the run history of {run_id}")
 
-    def children(self, run_id: str) -> list[dict[str, Any]]:
-        """Return the child runs of a job: one for each step."""
-        answer = self._get(f"{self._history}/runs/{run_id}/children", f"reading the steps of {run_id}")
-        return list(answer.get("value", []))
+    def steps(self, run_id: str) -> list[dict[str, Any]]:
+        """Return all runs below a job: its nodes, and the steps of a node that is a pipeline itself."""
+        found: list[dict[str, Any]] = []
+        todo = [run_id]
+        while todo and len(found) < MOST_STEPS:
+            below = self._children(todo.pop())
+            found += below
+            todo += [str(child["runId"]) for child in below]
+        return found
+
+    def _children(self, run_id: str) -> list[dict[str, Any]]:
+        url: str | None = f"{self._history}/runs/{run_id}/children"
+        children: list[dict[str, Any]] = []
+        while url and len(children) < MOST_STEPS:
+            answer = self._get(url, f"reading the steps of {run_id}")
+            children += answer.get("value") or []
+            url = answer.get("nextLink")
+        return children
 
     def mlflow_run(self, run_id: str) -> dict[str, Any]:
         """Return MLflow's run of a job or a step, with the last value of each metric."""
@@ -68,7 +85,7 @@ class DataPlane:
 
         scope = f"{self._azureml.settings.cloud.resource_manager.rstrip('/')}/.default"
         return PipelineClient(
-            "", policies=[RetryPolicy(retry_total=3), BearerTokenCredentialPolicy(credential(), scope)]
+            "", policies=[RetryPolicy(**PATIENCE), BearerTokenCredentialPolicy(credential(), scope)], **PATIENCE
         )
 
     @cached_property
@@ -76,7 +93,7 @@ class DataPlane:
         from azure.core import PipelineClient
         from azure.core.pipeline.policies import RetryPolicy
 
-        return PipelineClient("", policies=[RetryPolicy(retry_total=3)])
+        return PipelineClient("", policies=[RetryPolicy(**PATIENCE)], **PATIENCE)
 
     def _get(self, url: str, what: str, *, authenticated: bool = True, **query: str) -> dict[str, Any]:
         from azure.core.rest import HttpRequest

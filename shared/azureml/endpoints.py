@@ -10,13 +10,15 @@ from typing import Any
 
 from shared.azureml.client import AzureML, plain
 from shared.azureml.trouble import understood
-from shared.errors import ResourceGoneError
+from shared.errors import ResourceGoneError, StepError, TransientError
 
 DEPLOYMENT = "blue"
-RUN_TAG = "finetune.run"
 LIVENESS_DELAY_S = 600  # a large model takes minutes to load; the tutorial's value
 REQUEST_TIMEOUT_MS = 90_000
-SUCCEEDED, FAILED = "Succeeded", "Failed"
+SUCCEEDED = "Succeeded"
+BROKEN = frozenset({"Failed", "Canceled"})
+"""Provisioning states that nothing leads out of."""
+DELETING = "Deleting"
 _LOG_LINES = 200
 
 
@@ -94,10 +96,18 @@ def begin_deployment(
         azureml.workspace.online_deployments.begin_create_or_update(wanted)
 
 
-def deployment_log(azureml: AzureML, endpoint: str, deployment: str) -> str:
-    """Return the last line of a deployment's log that says something, for the reason of a failure."""
-    with understood(f"reading the log of {endpoint}/{deployment}"):
-        log = azureml.workspace.online_deployments.get_logs(name=deployment, endpoint_name=endpoint, lines=_LOG_LINES)
+def last_words(azureml: AzureML, endpoint: str, deployment: str) -> str:
+    """Return the last line of a deployment's log that says something, for the reason of a failure.
+
+    A log that cannot be read never keeps a failed deployment alive: that is said instead.
+    """
+    try:
+        with understood(f"reading the log of {endpoint}/{deployment}"):
+            log = azureml.workspace.online_deployments.get_logs(
+                name=deployment, endpoint_name=endpoint, lines=_LOG_LINES
+            )
+    except (TransientError, StepError):
+        return "its log cannot be read"
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     return lines[-1] if lines else "its log is empty"
 
@@ -108,12 +118,6 @@ def begin_traffic(azureml: AzureML, name: str, traffic: Mapping[str, int]) -> No
         endpoint = azureml.workspace.online_endpoints.get(name)
         endpoint.traffic = dict(traffic)
         azureml.workspace.online_endpoints.begin_create_or_update(endpoint)
-
-
-def begin_delete_deployment(azureml: AzureML, endpoint: str, deployment: str) -> None:
-    """Begin to delete a deployment; one that is not there needs nothing."""
-    with contextlib.suppress(ResourceGoneError), understood(f"deleting deployment {endpoint}/{deployment}"):
-        azureml.workspace.online_deployments.begin_delete(name=deployment, endpoint_name=endpoint)
 
 
 def begin_delete_endpoint(azureml: AzureML, name: str) -> None:

@@ -119,7 +119,10 @@ def _checked(specs: Mapping[str, InputSpec], name: str, value: Any) -> tuple[str
         return text, f"{name} is not an input of the component"
     if name in RESERVED:
         return text, f"{name} is set by the app itself"
-    return text, _fault(spec, text)
+    fault = _fault(spec, text)
+    if fault is None and spec.type == "integer" and not spec.enum:
+        text = str(int(float(text)))  # 2.0 is a whole number, but not one that the component reads
+    return text, fault
 
 
 def _fault(spec: InputSpec, text: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ from shared.azureml.trouble import understood
 from shared.errors import RefusedByAzureError, ResourceGoneError
 
 COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"
-ENDED = frozenset({COMPLETED, FAILED, CANCELED, "NotResponding"})
+# Not "NotResponding": a job comes back from there to any other status.
+ENDED = frozenset({COMPLETED, FAILED, CANCELED})
 HISTORY_LIMIT = 200
 _MESSAGE_LENGTH = 2000
 
@@ -43,8 +45,9 @@ def failure_of(plane: DataPlane, name: str) -> str:
 
     The job's own answer has no error; the run history has, for the job and for each step.
     """
-    steps = [step for step in plane.children(name) if step.get("status") == FAILED]
-    for step in steps:
+    # The deepest first: what contains a failed step says no more than that it failed.
+    failed = [step for step in plane.steps(name) if step.get("status") == FAILED]
+    for step in reversed(failed):
         message = _message(step)
         if message:
             return f"step {step.get('displayName') or step.get('name') or step['runId']}: {message}"
@@ -52,10 +55,13 @@ def failure_of(plane: DataPlane, name: str) -> str:
 
 
 def final_metrics(plane: DataPlane, name: str) -> dict[str, float]:
-    """Return the last value of every metric of a job and its steps; a step's value wins over the job's."""
+    """Return the last value of every metric of a job and its steps; a step's value wins over the job's.
+
+    What diverged (NaN, infinite) is left out: JSON cannot carry it, and a row that holds it could not be read again.
+    """
     metrics: dict[str, float] = {}
     for run_id in _run_ids(plane, name):
-        metrics |= _last_values(plane, run_id)
+        metrics |= {key: value for key, value in _last_values(plane, run_id).items() if math.isfinite(value)}
     return metrics
 
 
@@ -64,7 +70,11 @@ def metric_histories(plane: DataPlane, name: str) -> dict[str, list[dict[str, fl
     histories: dict[str, list[dict[str, float]]] = {}
     for run_id in _run_ids(plane, name):
         for metric in _last_values(plane, run_id):
-            points = [{"step": p.get("step", 0), "value": p["value"]} for p in plane.metric_history(run_id, metric)]
+            points = [
+                {"step": int(point.get("step", 0)), "value": value}
+                for point in plane.metric_history(run_id, metric)
+                if math.isfinite(value := float(point["value"]))
+            ]
             histories[metric] = thinned(sorted(points, key=lambda point: point["step"]))
     return histories
 
@@ -78,7 +88,7 @@ def thinned(points: list[dict[str, float]], limit: int = HISTORY_LIMIT) -> list[
 
 
 def _run_ids(plane: DataPlane, name: str) -> Iterable[str]:
-    return [name, *(str(step["runId"]) for step in plane.children(name))]
+    return [name, *(str(step["runId"]) for step in plane.steps(name))]
 
 
 def _last_values(plane: DataPlane, run_id: str) -> dict[str, float]:

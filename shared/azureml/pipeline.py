@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +12,14 @@ from shared.azureml.foundation_models import get_component, get_foundation_model
 from shared.azureml.hyperparameters import input_specs, resolve
 from shared.azureml.jobs import find_job
 from shared.azureml.trouble import understood
-from shared.runs.names import PREPARED
+from shared.runs.names import slug
 from shared.runs.options import EffectiveOptions
 from shared.runs.record import Run, TrainingPlan
 
 OUTPUT = "trained_model"
+RUN_TAG = "finetune.run"
+TAG_LENGTH = 256  # Azure Resource Manager's limit of a tag's value
+_building = threading.Lock()
 _STAGES = ("model_import", "preprocess", "finetune", "model_evaluation")
 
 
@@ -44,7 +48,7 @@ def plan_training(azureml: AzureML, run: Run, options: EffectiveOptions) -> tupl
         gpus_per_node=compute.gpus_per_node,
         hyperparameters=hyperparameters,
         serving_instance_type=serving,
-        display_name=display_name(model.name, run.project, hyperparameters, compute.gpus_per_node),
+        display_name=display_name(model.name, slug(run.project), hyperparameters, compute.gpus_per_node),
     )
     return plan, [*model.warnings, *notes]
 
@@ -59,9 +63,11 @@ def submit(azureml: AzureML, run: Run, plan: TrainingPlan, job_name: str) -> str
     if existing is not None:
         return existing
     component = get_component_of(azureml, plan)
-    with understood(f"submitting job {job_name}"):
+    # The SDK's pipeline builder is one stack for the whole process: two threads building at once mix their inputs up.
+    with _building, understood(f"submitting job {job_name}"):
         job = build(component, run, plan, datastore=azureml.settings.prepared_datastore)
         job.name = job_name
+    with understood(f"submitting job {job_name}"):
         created = azureml.workspace.jobs.create_or_update(job, experiment_name=experiment_name(plan))
     return plain(created.status)
 
@@ -115,12 +121,13 @@ def compute_inputs(compute: str, instance_type: str) -> dict[str, str]:
 
 def tags(run: Run) -> dict[str, str]:
     """Return the tags that lead from an Azure resource back to the run."""
-    return {
-        "finetune.run": run.id,
+    tags = {
+        RUN_TAG: run.id,
         "finetune.project": run.project,
         "finetune.dataset": run.dataset.path,
         "finetune.dataset_etag": run.dataset.etag,
     }
+    return {name: value[:TAG_LENGTH] for name, value in tags.items()}
 
 
 def experiment_name(plan: TrainingPlan) -> str:
@@ -153,8 +160,3 @@ def display_name(model: str, project: str, hyperparameters: Mapping[str, str], g
             f"seqlen{hyperparameters.get('max_seq_length', -1)}",
         ]
     )
-
-
-def prepared_path(run_id: str, file: str) -> tuple[str, str]:
-    """Return container and name of one of a run's prepared blobs."""
-    return PREPARED, f"{run_id}/{file}"

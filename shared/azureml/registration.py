@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from shared.azureml.client import AzureML
-from shared.azureml.pipeline import OUTPUT, tags
+from shared.azureml.pipeline import OUTPUT, RUN_TAG, tags
 from shared.azureml.trouble import understood
-from shared.errors import ResourceGoneError
+from shared.errors import RefusedByAzureError, ResourceGoneError
 from shared.runs.record import Run
 
 
@@ -19,6 +20,7 @@ class RegisteredModel:
     name: str
     version: str
     id: str
+    run_id: str | None
 
 
 def find_model(azureml: AzureML, name: str, version: str) -> RegisteredModel | None:
@@ -28,17 +30,25 @@ def find_model(azureml: AzureML, name: str, version: str) -> RegisteredModel | N
             model = azureml.workspace.models.get(name, version=version)
     except ResourceGoneError:
         return None
-    return RegisteredModel(str(model.name), str(model.version), str(model.id))
+    return _registered(model)
 
 
-def register(azureml: AzureML, run: Run, name: str, version: str) -> RegisteredModel:
-    """Register the job's output as an MLflow model under its fixed name and version.
+def register(azureml: AzureML, run: Run, name: str, versions: Sequence[str]) -> RegisteredModel:
+    """Register the job's output as an MLflow model under its fixed name and the first version that no other run has.
 
-    Idempotency: name and version; a version that is there is returned as it is, because versions are immutable.
+    Idempotency: name and version; a version that this run made is returned as it is, because versions are immutable.
+    Raises: RefusedByAzureError: other runs have all the versions.
     """
-    existing = find_model(azureml, name, version)
-    if existing is not None:
-        return existing
+    for version in versions:
+        existing = find_model(azureml, name, version)
+        if existing is None:
+            return _register(azureml, run, name, version)
+        if existing.run_id == run.id:
+            return existing
+    raise RefusedByAzureError(f"Model {name} has the versions {', '.join(versions)} already, made by others.")
+
+
+def _register(azureml: AzureML, run: Run, name: str, version: str) -> RegisteredModel:
     from azure.ai.ml.constants import AssetTypes
     from azure.ai.ml.entities import Model
 
@@ -53,7 +63,11 @@ def register(azureml: AzureML, run: Run, name: str, version: str) -> RegisteredM
     )
     with understood(f"registering model {name}:{version}"):
         created = azureml.workspace.models.create_or_update(model)
-    return RegisteredModel(str(created.name), str(created.version), str(created.id))
+    return _registered(created)
+
+
+def _registered(model: Any) -> RegisteredModel:
+    return RegisteredModel(str(model.name), str(model.version), str(model.id), (model.tags or {}).get(RUN_TAG))
 
 
 def lineage(run: Run, metrics: Mapping[str, float]) -> dict[str, str]:

@@ -55,7 +55,8 @@ def ask(
         # 424: the container behind the endpoint failed or is not ready.
         raise TransientError(f"{scoring_uri} answered {response.status_code}")
     if not response.ok:
-        raise RefusedByAzureError(f"{scoring_uri} answered {response.status_code}: {response.text[:200]}")
+        # Without the body: a model's refusal may quote the conversation.
+        raise RefusedByAzureError(f"{scoring_uri} answered {response.status_code}")
     return Answer(_text_of(response, scoring_uri), latency_ms, response.headers.get("azureml-model-deployment"))
 
 

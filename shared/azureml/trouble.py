@@ -39,29 +39,27 @@ def understood(what: str) -> Iterator[None]:
     except FinetuneError:
         raise
     except AzureError as fault:
+        # azure.ai.ml refuses bad values on this side of the wire, with AzureErrors of its own.
+        if type(fault).__module__.startswith("azure.ai.ml"):
+            raise RefusedByAzureError(f"{what}: {_shorten(str(fault))}") from fault
         raise classify(fault, what) from fault
     except OSError as fault:  # requests' own connection errors are OSErrors
         raise TransientError(f"{what}: Azure could not be reached ({type(fault).__name__})") from fault
-    except Exception as fault:
-        # azure.ai.ml refuses bad values on this side of the wire, with exceptions of its own.
-        if type(fault).__module__.startswith("azure.ai.ml"):
-            raise RefusedByAzureError(f"{what}: {_shorten(str(fault))}") from fault
-        raise
 
 
 def classify(fault: Any, what: str) -> FinetuneError:
     """Return the error of this app that an azure-core exception stands for."""
     status = getattr(fault, "status_code", None)
     text = f"{what}: {_shorten(getattr(fault, 'message', None) or str(fault))}"
-    if status is None:
-        # No answer at all: connection refused, reset, timed out. A refused credential has no status either.
-        if type(fault).__name__ in ("ClientAuthenticationError", "CredentialUnavailableError"):
-            return AccessDeniedError(f"{text} Check the identity that the app runs under.")
-        if "failed" in str(getattr(fault, "continuation_token", "")):
-            return RefusedByAzureError(text)
+    if status is None or status < 400:
+        # No answer at all (refused, reset, timed out, no token to be had just now), or one that is not Azure's: a 200
+        # whose body is not JSON comes from something in between.
         return TransientError(text)
     if _names_quota(fault) and status != 429:
         return QuotaError(f"{text} Ask for more quota, or choose another VM size.")
+    if "InvalidBlockList" in _body(fault):
+        # Two workers wrote the same blob; the other one's commit threw this one's blocks away.
+        return TransientError(text)
     if status in _TRANSIENT_STATUS:
         return TransientError(text, _retry_after(fault))
     if status in (401, 403):
@@ -91,7 +89,7 @@ def _retry_after(fault: Any) -> timedelta | None:
 
 
 def _shorten(text: str) -> str:
-    """Keep the first line with content of the SDK's long texts, without its colours."""
+    """Keep the beginning of the SDK's long texts, on one line and without its colours."""
     lines = [line.strip() for line in text.replace("\x1b[0m", "").splitlines() if line.strip()]
     joined = " ".join(lines[:4])
     return joined[:_MESSAGE_LENGTH] + ("…" if len(joined) > _MESSAGE_LENGTH else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from shared.errors import ActionRefusedError, RunBusyError
+from shared.errors import ActionRefusedError, LeaseLostError, RunBusyError
 from shared.runs.lifecycle import advance, write_status
 from shared.runs.record import MOVING, RETRY_FROM, Run, RunState
 from shared.services import Services
@@ -26,7 +26,7 @@ def cancel(services: Services, run_id: str) -> Run:
         raise ActionRefusedError(f"Run {run_id} is {run.state}: there is nothing to cancel.")
     run = services.store.request_cancel(run_id)
     # Carried out at once when nobody else is at the run; otherwise that worker, or the timer, does it.
-    with contextlib.suppress(RunBusyError):
+    with contextlib.suppress(RunBusyError, LeaseLostError):
         run = advance(services, run_id, trigger="http")
     return run
 

@@ -15,11 +15,11 @@ import msgspec
 
 from shared.azureml.trouble import understood
 from shared.dataset import DatasetRejectedError
-from shared.errors import LeaseLostError, OutOfAttemptsError, RunBusyError, StepError, TransientError
+from shared.errors import FinetuneError, LeaseLostError, OutOfAttemptsError, RunBusyError, StepError, TransientError
 from shared.runs import names
 from shared.runs.context import CancelRequestedError, Context, Moved, Waiting
-from shared.runs.record import MOVING, Failure, Run, RunState
-from shared.runs.steps import STEPS, clean_up
+from shared.runs.record import MOVING, Failure, Run, RunState, wants_work
+from shared.runs.steps import STEPS, clean_up, is_over, stop_straggler
 from shared.services import Services
 
 MAX_ATTEMPTS = 30
@@ -32,13 +32,24 @@ def advance(services: Services, run_id: str, *, trigger: str) -> Run:
     """Move a run on as far as it goes now, and return it.
 
     Idempotency: the run's row is claimed first; a second delivery finds it busy or further on.
-    Raises: RunNotFoundError; RunBusyError: another worker is at it.
+    Raises: RunNotFoundError; RunBusyError: another worker is at it; LeaseLostError: another one took it over.
     """
     with services.store.claim(run_id) as claim:
         context = Context(claim, services)
-        while claim.run.state in MOVING and _step(context, trigger):
+        if claim.run.state in (RunState.FAILED, RunState.CANCELLED):
+            _stop_straggler(context)
+        while wants_work(claim.run) and _step(context, trigger):
             pass
     return claim.run
+
+
+def _stop_straggler(context: Context) -> None:
+    """A submit that took very long may have made a job after its run had ended: its event leads here."""
+    try:
+        with understood(f"cleaning up after run {context.run.id}"):
+            stop_straggler(context)
+    except (TransientError, StepError) as trouble:
+        _log.warning("run %s: %s", context.run.id, trouble)
 
 
 def advance_all(services: Services, *, trigger: str) -> Sequence[str]:
@@ -69,82 +80,102 @@ def _advance_quietly(services: Services, run_id: str, trigger: str) -> None:
 def _step(context: Context, trigger: str) -> bool:
     """Do one step and record what came of it. Returns whether there is more to do now."""
     run = context.run
+    if run.cancel_requested or run.ending is not None:
+        return _finish(context, trigger)
     try:
-        outcome = _cancel(context) if run.cancel_requested else _understood_step(context)
+        outcome = _outcome(context)
     except (LeaseLostError, RunBusyError):
         raise
     except CancelRequestedError:
         return True
     except DatasetRejectedError as rejected:
-        _end(context, RunState.REJECTED, trigger, "dataset", str(rejected), retry_helps=False)
+        run.failure = Failure(state=run.state, reason="dataset", message=str(rejected), retry_helps=False)
+        _move(context, RunState.REJECTED, trigger, str(rejected))
     except TransientError as trouble:
-        return _try_later(context, trigger, trouble)
+        return _try_later(context, trouble)
     except StepError as fault:
-        return _fail(context, trigger, fault)
-    except Exception as fault:  # noqa: BLE001 - logged with its traceback, recorded, bounded in attempts
-        # A fault of this program must neither lose the run nor try for ever.
-        _log.exception("run %s, %s: unexpected", run.id, run.state)
-        return _try_later(context, trigger, TransientError(f"unexpected {type(fault).__name__}; see the app's log"))
+        return _fail(context, fault)
     else:
         if isinstance(outcome, Waiting):
             run.waiting_for, run.attempts, run.next_attempt_at = outcome.for_what, 0, None
             return False
-        _move(context, outcome.to, trigger, outcome.reason)
+        # A wish to cancel may have come while the step was at work; it is seen before anything goes live.
+        context.save()
+        if not run.cancel_requested:
+            _move(context, outcome.to, trigger, outcome.reason)
     return True
 
 
-def _understood_step(context: Context) -> Moved | Waiting:
+def _outcome(context: Context) -> Moved | Waiting:
+    """Do the state's step. Raises: StepError, TransientError: everything that is expected to go wrong."""
     run = context.run
-    with understood(f"run {run.id}, {run.state}"):
-        return STEPS[run.state](context)
+    try:
+        with understood(f"run {run.id}, {run.state}"):
+            return STEPS[run.state](context)
+    except (FinetuneError, DatasetRejectedError, CancelRequestedError):
+        raise
+    except Exception as fault:
+        # A fault of this program must neither lose the run nor try for ever.
+        _log.exception("run %s, %s: unexpected", run.id, run.state)
+        raise TransientError(f"unexpected {type(fault).__name__}; see the app's log") from fault
 
 
-def _cancel(context: Context) -> Moved | Waiting:
-    clean_up(context)
-    return Moved(RunState.CANCELLED, "cancelled by request")
-
-
-def _try_later(context: Context, trigger: str, trouble: TransientError) -> bool:
+def _try_later(context: Context, trouble: TransientError) -> bool:
     run = context.run
     run.attempts += 1
-    if run.attempts >= MAX_ATTEMPTS and not run.cancel_requested:
-        return _fail(
-            context, trigger, OutOfAttemptsError(f"Tried {run.attempts} times; the last trouble was: {trouble}")
-        )
-    run.waiting_for = str(trouble)
-    run.next_attempt_at = context.now + pause_after(run.attempts, trouble.retry_after)
-    _log.info("run %s, %s: attempt %d: %s", run.id, run.state, run.attempts, trouble)
+    # A job that trains is not given up because it could not be looked at: its own deadline ends it.
+    if run.attempts >= MAX_ATTEMPTS and run.state != RunState.TRAINING:
+        return _fail(context, OutOfAttemptsError(f"Tried {run.attempts} times; the last trouble was: {trouble}"))
+    _pause(context, trouble, str(trouble))
     return False
 
 
-def _fail(context: Context, trigger: str, fault: StepError) -> bool:
-    """Record a failure, after what would go on billing has begun to go."""
-    try:
-        clean_up(context)
-    except TransientError as trouble:
-        return _try_later_to_clean(context, trouble)
-    except StepError as second:
-        context.run.note(f"What the run left in Azure could not be removed: {second}. The sweep tries again.")
-    _end(context, RunState.FAILED, trigger, fault.reason, str(fault), retry_helps=fault.retry_helps)
+def _pause(context: Context, trouble: Exception, waiting_for: str) -> None:
+    run = context.run
+    run.waiting_for = waiting_for
+    run.next_attempt_at = context.now + pause_after(run.attempts, getattr(trouble, "retry_after", None))
+    _log.info("run %s, %s: attempt %d: %s", run.id, run.state, run.attempts, waiting_for)
+
+
+def _fail(context: Context, fault: StepError) -> bool:
+    """Decide that the run fails; it does when what would go on billing has begun to go."""
+    run = context.run
+    if run.state == RunState.TRAINING and not is_over(fault):
+        return _try_later(context, TransientError(str(fault)))
+    run.ending = Failure(state=run.state, reason=fault.reason, message=str(fault), retry_helps=fault.retry_helps)
+    run.attempts = 0
     return True
 
 
-def _try_later_to_clean(context: Context, trouble: TransientError) -> bool:
-    context.run.waiting_for = f"cleaning up: {trouble}"
-    context.run.next_attempt_at = context.now + pause_after(1, trouble.retry_after)
-    return False
-
-
-def _end(context: Context, to: RunState, trigger: str, reason: str, message: str, *, retry_helps: bool) -> None:
+def _finish(context: Context, trigger: str) -> bool:
+    """Clean up, then end: as cancelled, failed, or, when it was live already, retired."""
     run = context.run
-    run.failure = Failure(state=run.state, reason=reason, message=message, retry_helps=retry_helps)
-    _move(context, to, trigger, message)
+    # Only as the holder of the lease: what an overtaken worker knows is old.
+    context.save()
+    try:
+        with understood(f"cleaning up after run {run.id}"):
+            clean_up(context)
+    except (TransientError, StepError) as trouble:
+        run.attempts += 1
+        if run.attempts < MAX_ATTEMPTS:
+            _pause(context, trouble, f"cleaning up: {trouble}")
+            return False
+        run.note(f"Not removed from Azure: {trouble} Look for job {run.job_name} and endpoint {run.endpoint} by hand.")
+    if run.cancel_requested and run.ending is None:
+        end = RunState.RETIRED if run.state == RunState.LIVE else RunState.CANCELLED
+        _move(context, end, trigger, "cancelled by request")
+    elif run.ending is not None:
+        run.failure, run.ending = run.ending, None
+        _move(context, RunState.FAILED, trigger, run.failure.message)
+    return True
 
 
 def _move(context: Context, to: RunState, trigger: str, reason: str) -> None:
     run, services = context.run, context.services
     before = run.state
     run.move(to, now=context.now, trigger=trigger, reason=reason)
+    if to not in MOVING and to != RunState.LIVE:
+        run.cancel_requested = False
     context.save()
     _log.info("run %s: %s -> %s (%s): %s", run.id, before, to, trigger, reason)
     write_status(services, run)

@@ -9,8 +9,8 @@ from datetime import datetime
 import msgspec
 
 DATASETS, PREPARED, RUNS = "datasets", "prepared", "runs"
-_RUN_ID = re.compile(r"^(?P<slug>[a-z0-9][a-z0-9-]*)-(?P<at>\d{14})-(?P<digest>[0-9a-f]{8})$")
-_JOB_NAME = re.compile(r"^(?P<run_id>.+-\d{14}-[0-9a-f]{8})(-r\d+)?$")
+_RUN_ID = re.compile(r"^(?P<slug>[a-z0-9][a-z0-9-]*)-(?P<at>\d{14})-(?P<digest>[0-9a-f]{8})\Z")
+_JOB_NAME = re.compile(r"^(?P<run_id>.+-\d{14}-[0-9a-f]{8})(-r\d+)?\Z")
 _ENDPOINT_NAME_LENGTH = 32  # Azure: 3-32 characters, letters, digits, hyphens, first a letter
 
 
@@ -36,6 +36,11 @@ def run_id_of(container: str, blob: str, etag: str, modified_at: datetime, optio
         b"\0".join([container.encode(), blob.encode(), etag.strip('"').encode(), encoded])
     ).hexdigest()
     return f"{slug(project_of(blob))}-{modified_at:%Y%m%d%H%M%S}-{digest[:8]}"
+
+
+def version_key(container: str, blob: str, etag: str) -> str:
+    """Return the key of one version of a blob, whatever the options of its run."""
+    return hashlib.sha256(msgspec.json.encode([container, blob, etag.strip('"')])).hexdigest()[:32]
 
 
 def content_key(container: str, blob: str, md5: str, size: int, options: object) -> str:
@@ -68,6 +73,13 @@ def model_name(foundation_model: str, project: str) -> str:
 def model_version(modified_at: datetime) -> str:
     """Return the model's version: Unix seconds of the dataset, so that registering again repeats it."""
     return str(int(modified_at.timestamp()))
+
+
+def other_model_version(run_id: str, modified_at: datetime) -> str:
+    """Return the version for a run whose first choice another run has: two datasets changed in the same second, or one
+    dataset was trained on with different options. Digits only, as Azure wants, and the same at every attempt."""
+    digest = int(run_id.rsplit("-", 1)[-1], 16)
+    return f"{model_version(modified_at)}{digest % 1_000_000:06d}"
 
 
 def endpoint_name(run_id: str, project: str) -> str:

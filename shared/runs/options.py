@@ -6,7 +6,9 @@ Hyperparameters: defaults of this app < the model's own defaults < app settings 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -15,6 +17,7 @@ from shared.errors import OptionsError
 from shared.settings import Settings, parse_duration
 
 OPTIONS_FILE = "finetune.yaml"
+OPTIONS_BYTES = 64 * 1024
 METADATA_PREFIX = "finetune_"
 Scalar = str | int | float | bool
 
@@ -61,7 +64,7 @@ class EffectiveOptions(msgspec.Struct, frozen=True, kw_only=True):
     serving_instance_type: str
     serving_instance_count: int
     smoke_tests: int
-    idle_after: str | None
+    idle_after: timedelta
     keep: bool
 
 
@@ -75,9 +78,11 @@ def parse_finetune_yaml(data: bytes, name: str) -> dict[str, Any]:
     """
     import yaml
 
+    if len(data) > OPTIONS_BYTES:
+        raise OptionsError(f"{name}: {len(data):,} bytes are too many for options, expected at most {OPTIONS_BYTES:,}")
     try:
         value = yaml.safe_load(data)
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError) as fault:  # PyYAML raises them all
         where = getattr(fault, "problem_mark", None)
         line = f" line {where.line + 1}" if where else ""
         raise OptionsError(f"{name}{line}: not valid YAML ({getattr(fault, 'problem', None) or fault})") from fault
@@ -150,7 +155,7 @@ def effective(options: Mapping[str, Any], settings: Settings) -> EffectiveOption
         serving_instance_type=own.deploy.instance_type or settings.serving_instance_type,
         serving_instance_count=own.deploy.instance_count or settings.serving_instance_count,
         smoke_tests=own.deploy.smoke_tests or settings.smoke_tests,
-        idle_after=own.idle_after,
+        idle_after=parse_duration(own.idle_after) if own.idle_after else settings.idle_after,
         keep=bool(own.keep),
     )
 
@@ -166,6 +171,9 @@ def _range_faults(options: RunOptions) -> Iterable[str]:
     ):
         if count is not None and count < 1:
             yield f"{name} is {count}, expected 1 or more"
+    for name, value in options.hyperparameters.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            yield f"hyperparameters.{name} is {value}, expected a finite number"
     if options.idle_after is not None:
         try:
             parse_duration(options.idle_after)

@@ -66,6 +66,7 @@ def _read(context: Context) -> Report:
             name=run.dataset.path,
             on_progress=lambda _: context.still_alive(),
         )
+        context.save()  # only the lease's holder may commit
         train.commit()
         test.commit()
     except DatasetRejectedError as rejected:

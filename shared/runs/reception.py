@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from shared.errors import DatasetGoneError, InvalidRequestError, OptionsError
@@ -16,6 +17,7 @@ from shared.storage import BlobInfo
 
 # What lies beside datasets and is none.
 _IGNORED_SUFFIXES = (".yaml", ".yml", ".md", ".txt", ".html")
+MISSED_WITHIN, EVENT_TAKES = timedelta(days=1), timedelta(minutes=5)
 
 
 def is_dataset(blob: str) -> bool:
@@ -24,7 +26,9 @@ def is_dataset(blob: str) -> bool:
     >>> is_dataset("bot/a.jsonl"), is_dataset("bot/finetune.yaml"), is_dataset("bot/.a.jsonl.tmp")
     (True, False, False)
     """
-    file = posixpath.basename(blob)
+    *folders, file = blob.split("/")
+    if any(folder in ("", ".", "..") for folder in folders) or "\\" in blob or not blob.isprintable():
+        return False  # a path that a client could read as another blob's
     return bool(file) and not file.startswith((".", "_")) and not file.lower().endswith(_IGNORED_SUFFIXES)
 
 
@@ -61,8 +65,9 @@ def receive(
     if refusal:
         run.failure = Failure(state=RunState.RECEIVED, reason="options", message=str(refusal), retry_helps=False)
         run.move(RunState.REJECTED, now=now, trigger=trigger, reason=str(refusal))
+    version_key = names.version_key(blob.container, blob.name, blob.etag)
     content_key = names.content_key(blob.container, blob.name, blob.md5, blob.size, merged) if blob.md5 else None
-    recorded = services.store.create(run, None if refusal else content_key)
+    recorded = services.store.create(run, version_key, None if refusal else content_key)
     if recorded is not run:
         return recorded, False
     write_status(services, run)
@@ -82,6 +87,24 @@ def receive_by_name(services: Services, path: str, *, options: Mapping[str, Any]
     if info is None:
         raise DatasetGoneError(f"There is no blob {names.DATASETS}/{blob}. Upload the dataset first.")
     return receive(services, info, trigger="http", options=options)
+
+
+def receive_missed(services: Services) -> list[Run]:
+    """Record runs for datasets whose upload nobody told of: an event can be lost, or arrive while storage is away.
+
+    Looks at what was written within the last day, and leaves the newest alone: its event may be on its way.
+    Idempotency: a version of a blob that has a run, with whatever options, is known by its key.
+    """
+    now = services.now()
+    received = []
+    for name in services.blobs.list(names.DATASETS, now - MISSED_WITHIN):
+        blob = services.blobs.describe(names.DATASETS, name)
+        if blob is None or blob.is_folder or not is_dataset(name) or now - blob.modified_at < EVENT_TAKES:
+            continue
+        if not services.store.knows(names.version_key(blob.container, blob.name, blob.etag)):
+            run, is_new = receive(services, blob, trigger="timer")
+            received += [run] if is_new else []
+    return received
 
 
 def _beside(services: Services, blob: BlobInfo) -> dict[str, Any]:

@@ -132,6 +132,8 @@ class Run(msgspec.Struct, kw_only=True):
     history: list[Transition] = []
     notes: list[str] = []
     failure: Failure | None = None
+    ending: Failure | None = None
+    """A failure that is decided, while what would go on billing is being removed."""
     rows: dict[str, int] = {}
     test_sha256: str | None = None
     plan: TrainingPlan | None = None
@@ -171,6 +173,11 @@ class Run(msgspec.Struct, kw_only=True):
         """Keep a remark for people, once."""
         if text not in self.notes and len(self.notes) < NOTES_LIMIT:
             self.notes.append(text)
+
+
+def wants_work(run: Run) -> bool:
+    """Tell whether the app has something to do for a run, without being asked."""
+    return run.state in MOVING or (run.state == RunState.LIVE and run.cancel_requested)
 
 
 # A row of Table Storage holds 1 MiB; the history keeps its beginning and its newest entries far below that.

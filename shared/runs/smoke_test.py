@@ -8,10 +8,13 @@ import msgspec
 
 from shared.azureml import endpoints
 from shared.azureml.scoring import ask, similarity
-from shared.errors import SmokeTestError
+from shared.errors import SmokeTestError, TransientError
 from shared.runs.context import Context
 from shared.runs.names import PREPARED, RUNS
 from shared.storage import Blobs
+
+MOST_ATTEMPTS = 8
+"""About fifteen minutes: a model that still fails then will not start to answer, and its GPU bills."""
 
 
 class HeldOut(msgspec.Struct, frozen=True):
@@ -44,7 +47,14 @@ def smoke_test(context: Context) -> dict[str, Any]:
     key = endpoints.primary_key(services.azureml, run.endpoint)
     results, texts = [], []
     for row in held_out(services.blobs, run.id, context.options.smoke_tests):
-        answer = ask(run.scoring_uri, key, row.question, deployment=run.deployment)
+        try:
+            answer = ask(run.scoring_uri, key, row.question, deployment=run.deployment)
+        except TransientError as trouble:
+            if run.attempts + 1 >= MOST_ATTEMPTS:
+                raise SmokeTestError(
+                    f"Deployment {run.endpoint}/{run.deployment} is up, but after {MOST_ATTEMPTS} attempts: {trouble}"
+                ) from trouble
+            raise
         context.still_alive()
         results.append(
             {

@@ -6,6 +6,7 @@ A step changes the run in place and answers `Moved` or `Waiting`; trouble is rai
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from shared.azureml import endpoints, jobs, pipeline, registration
 from shared.dataset import DatasetRejectedError
@@ -25,6 +26,7 @@ from shared.runs.record import RunState
 from shared.runs.smoke_test import smoke_test
 
 Outcome = Moved | Waiting
+MOST_WAITING = timedelta(hours=2)  # a large model on a GPU is up in less than half an hour
 
 
 def begin(_: Context) -> Outcome:
@@ -57,7 +59,9 @@ def submit(context: Context) -> Outcome:
     for note in notes:
         run.note(note)
     run.job_name = names.job_name(run.id, run.job_retries)
-    # Saved before the submit: an event of the job may arrive before the call returns.
+    # Saved before the submit: an event of the job may arrive before the call returns. Of this job nothing is known
+    # yet; the status of the one before it (a retry) would keep a cancellation from reaching it.
+    run.job_status = None
     context.save()
     run.job_status = pipeline.submit(azureml, run, run.plan, run.job_name)
     return Moved(RunState.TRAINING, f"job {run.job_name} submitted to {run.plan.compute} ({run.plan.instance_type})")
@@ -100,7 +104,10 @@ def register(context: Context) -> Outcome:
         services.azureml,
         run,
         names.model_name(foundation_model, run.project),
-        names.model_version(run.dataset.modified_at),
+        [
+            names.model_version(run.dataset.modified_at),
+            names.other_model_version(run.id, run.dataset.modified_at),
+        ],
     )
     run.model_name, run.model_version = model.name, model.version
     return Moved(RunState.REGISTERED, f"model {model.name}:{model.version} registered")
@@ -126,14 +133,12 @@ def deploy(context: Context) -> Outcome:
             azureml, run.endpoint, description=f"{run.project}: {run.model_name}", tags=pipeline.tags(run)
         )
         return Waiting(f"endpoint {run.endpoint} is being made")
-    if endpoint.tags.get(endpoints.RUN_TAG) != run.id:
+    if endpoint.tags.get(pipeline.RUN_TAG) != run.id:
         raise EndpointTakenError(
             f"There is an endpoint {run.endpoint} that this run did not make; it is left alone. Delete or rename it."
         )
-    if endpoint.state == endpoints.FAILED:
-        raise DeploymentFailedError(f"Endpoint {run.endpoint} could not be made.")
-    if endpoint.state != endpoints.SUCCEEDED:
-        return Waiting(f"endpoint {run.endpoint} is {endpoint.state}")
+    if (waiting := _not_ready(context, endpoint)) is not None:
+        return waiting
     run.scoring_uri = endpoint.scoring_uri
     return _deployment(context, run.endpoint, run.deployment)
 
@@ -146,8 +151,8 @@ def verify(context: Context) -> Outcome:
     endpoint = endpoints.find_endpoint(azureml, run.endpoint)
     if endpoint is None:
         raise ResourceGoneError(f"Endpoint {run.endpoint} is gone: it was deleted outside this app.")
-    if endpoint.state != endpoints.SUCCEEDED:
-        return Waiting(f"endpoint {run.endpoint} is {endpoint.state}")
+    if (waiting := _not_ready(context, endpoint)) is not None:
+        return waiting
     if run.smoke_test is None:
         run.smoke_test = smoke_test(context)
         context.save()
@@ -157,6 +162,11 @@ def verify(context: Context) -> Outcome:
         endpoints.begin_traffic(azureml, run.endpoint, everything)
         return Waiting(f"the traffic of {run.endpoint} is being routed")
     return Moved(RunState.LIVE, f"endpoint {run.endpoint} answers")
+
+
+def is_over(fault: StepError) -> bool:
+    """Tell whether a fault means that a training run's job has ended; any other one only means that it was not seen."""
+    return isinstance(fault, JobFailedError | JobCancelledError | TrainingTooLongError | ResourceGoneError)
 
 
 def clean_up(context: Context) -> None:
@@ -170,8 +180,18 @@ def clean_up(context: Context) -> None:
         run.job_status = jobs.CANCELED
     if run.endpoint:
         endpoint = endpoints.find_endpoint(azureml, run.endpoint)
-        if endpoint and endpoint.tags.get(endpoints.RUN_TAG) == run.id and endpoint.state != "Deleting":
+        if endpoint and endpoint.tags.get(pipeline.RUN_TAG) == run.id and endpoint.state != endpoints.DELETING:
             endpoints.begin_delete_endpoint(azureml, run.endpoint)
+
+
+def stop_straggler(context: Context) -> None:
+    """Clean up once more after a run that has ended, if its job turns out to be alive."""
+    run = context.run
+    if run.job_name is None:
+        return
+    run.job_status = jobs.find_job(context.services.azureml, run.job_name)
+    if run.job_status not in (None, *jobs.ENDED):
+        clean_up(context)
 
 
 STEPS: Mapping[RunState, Callable[[Context], Outcome]] = {
@@ -206,14 +226,32 @@ def _deployment(context: Context, endpoint: str, deployment: str) -> Outcome:
             tags=pipeline.tags(run),
         )
         return Waiting(f"deployment {endpoint}/{deployment} is being made")
-    if state in (endpoints.FAILED, "Canceled"):
+    if state in endpoints.BROKEN:
         raise DeploymentFailedError(
             f"Deployment {endpoint}/{deployment} could not start: "
-            f"{endpoints.deployment_log(azureml, endpoint, deployment)}. It is being removed, because it would bill."
+            f"{endpoints.last_words(azureml, endpoint, deployment)}. It is being removed, because it would bill."
         )
     if state != endpoints.SUCCEEDED:
+        _raise_if_too_long(context, f"deployment {endpoint}/{deployment} is {state}")
         return Waiting(f"deployment {endpoint}/{deployment} is {state}")
     return Moved(RunState.VERIFYING, f"deployment {endpoint}/{deployment} is up")
+
+
+def _not_ready(context: Context, endpoint: endpoints.Endpoint) -> Waiting | None:
+    """Return what there is to wait for. Raises: DeploymentFailedError: waiting is of no use."""
+    if endpoint.state in endpoints.BROKEN:
+        raise DeploymentFailedError(f"Endpoint {endpoint.name} is {endpoint.state}; it is being removed.")
+    if endpoint.state == endpoints.SUCCEEDED:
+        return None
+    _raise_if_too_long(context, f"endpoint {endpoint.name} is {endpoint.state}")
+    return Waiting(f"endpoint {endpoint.name} is {endpoint.state}")
+
+
+def _raise_if_too_long(context: Context, what: str) -> None:
+    if context.in_state_for > MOST_WAITING:
+        raise DeploymentFailedError(
+            f"After {MOST_WAITING} {what}. It is being removed, because it may bill; a retry makes it anew."
+        )
 
 
 def _rows(report: object) -> dict[str, int]:

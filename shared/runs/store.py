@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from shared.errors import InvalidRequestError, LeaseLostError, RunBusyError, RunNotFoundError
-from shared.identity import credential
-from shared.runs.record import ENGAGED, MOVING, Run, RunState
+from shared.identity import PATIENCE, credential
+from shared.runs.names import is_run_id
+from shared.runs.record import ENGAGED, Run, RunState, wants_work
 from shared.settings import StorageAddress
 
 if TYPE_CHECKING:
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
 
 TABLE = "finetuneruns"
 PARTITION = "run"
-# The rows of contents lie in the same partition, because a transaction cannot leave it; their keys sort after all runs.
+# Rows of contents and of versions lie in the same partition, because a transaction cannot leave it; their keys sort
+# after those of all runs.
 _RUNS = f"PartitionKey eq '{PARTITION}' and RowKey lt 'content_'"
 # A property holds 64 KiB of UTF-16, so at least 16 Ki characters; the record is spread over as many as it needs.
 CHUNK = 16_000
 _NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_log = logging.getLogger(__name__)
 _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(Run).decode
 
 
@@ -86,19 +90,21 @@ class RunStore:
         self._address = address
         self._table: TableClient | None = None
 
-    def create(self, run: Run, content_key: str | None) -> Run:
+    def create(self, run: Run, version_key: str, content_key: str | None) -> Run:
         """Insert a run, or return the one that is there for the same delivery, or for the same content.
 
-        Args: content_key: of the dataset and the options; None: the content is not known before it is read.
+        Args: version_key: of the blob's version, for `knows`. content_key: of the dataset and the options; None: the
+        content is not known before it is read.
         Idempotency: run and content key are inserted in one transaction, so that of two deliveries one wins.
         Raises: RunBusyError: the content's owner kept changing.
         """
-        row = entity_of(run, owner="", lease_until=_NEVER)
+        version = {"PartitionKey": PARTITION, "RowKey": f"version_{version_key}", "RunId": run.id}
+        rows = [("create", entity_of(run, owner="", lease_until=_NEVER)), ("upsert", version)]
         for _ in range(3):
             owner, change = self._content_owner(run.id, content_key)
             if owner is not None:
                 return owner
-            if self._inserted(row, change):
+            if self._inserted([*rows, *change]):
                 return run
             if existing := self.find(run.id):
                 return existing
@@ -122,13 +128,23 @@ class RunStore:
         condition = {"etag": found.metadata["etag"], "match_condition": MatchConditions.IfNotModified}
         return None, [("update", row, condition)]
 
-    def _inserted(self, row: dict[str, Any], change: list[Any]) -> bool:
-        """Insert a run with its content's row; False when either was there or has changed."""
+    def knows(self, version_key: str) -> bool:
+        """Tell whether a version of a blob has a run, with whatever options."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            self.table.get_entity(PARTITION, f"version_{version_key}", select=["RowKey"])
+        except ResourceNotFoundError:
+            return False
+        return True
+
+    def _inserted(self, changes: list[Any]) -> bool:
+        """Insert a run with the rows that go with it; False when one of them was there or has changed."""
         from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
         from azure.data.tables import TableTransactionError
 
         try:
-            self.table.submit_transaction([("create", row), *change])
+            self.table.submit_transaction(changes)
         except (ResourceExistsError, ResourceModifiedError):
             return False
         except TableTransactionError as fault:
@@ -186,13 +202,12 @@ class RunStore:
             parameters={"now": now},
             select=["RunId"],
         )
-        ids = [row["RunId"] for row, _ in zip(rows, range(limit), strict=False)]
-        return ids[::-1]
+        return [row["RunId"] for row in rows][::-1][:limit]
 
     def in_state(self, state: RunState) -> list[Run]:
         """Return all runs of one state."""
         rows = self.table.query_entities(f"{_RUNS} and State eq @state", parameters={"state": state.value})
-        return [run_of(row) for row in rows]
+        return _readable(rows)
 
     def page(self, *, state: RunState | None, project: str | None, size: int, token: str | None) -> Page:
         """Return a page of runs, newest first. Raises: InvalidRequestError: the token is not one of ours."""
@@ -205,15 +220,17 @@ class RunStore:
             " and ".join(conditions), parameters=parameters, results_per_page=size
         ).by_page(continuation_token=_token_in(token))
         rows = list(next(pages, []))
-        return Page([run_of(row) for row in rows], _token_out(pages.continuation_token))
+        return Page(_readable(rows), _token_out(pages.continuation_token))
 
     def entity(self, run_id: str) -> Any:
         """Return a run's row. Raises: RunNotFoundError."""
         from azure.core.exceptions import ResourceNotFoundError
 
+        if not is_run_id(run_id):
+            raise RunNotFoundError(run_id)
         try:
             return self.table.get_entity(PARTITION, row_key(run_id))
-        except (ResourceNotFoundError, ValueError, IndexError) as missing:
+        except ResourceNotFoundError as missing:
             raise RunNotFoundError(run_id) from missing
 
     def replace(self, run: Run, etag: str, owner: str, lease_until: datetime) -> str | None:
@@ -253,7 +270,7 @@ def entity_of(run: Run, owner: str, lease_until: datetime) -> dict[str, Any]:
         "RunId": run.id,
         "Project": run.project,
         "State": run.state.value,
-        "Moving": run.state in MOVING,
+        "Moving": wants_work(run),
         "DueAt": run.next_attempt_at or _NEVER,
         "LeaseOwner": owner,
         "LeaseUntil": lease_until,
@@ -267,6 +284,17 @@ def run_of(entity: Any) -> Run:
     return _decode("".join(chunks).encode())
 
 
+def _readable(rows: Iterable[Any]) -> list[Run]:
+    """Read rows for a listing; one that cannot be read is said and left out, and hides no other."""
+    runs = []
+    for row in rows:
+        try:
+            runs.append(run_of(row))
+        except msgspec.ValidationError:
+            _log.exception("run %s: its row cannot be read", row.get("RunId"))
+    return runs
+
+
 def _token_out(token: Any) -> str | None:
     return base64.urlsafe_b64encode(json.dumps(token).encode()).decode() if token else None
 
@@ -275,18 +303,19 @@ def _token_in(token: str | None) -> Any:
     if token is None:
         return None
     try:
-        return json.loads(base64.urlsafe_b64decode(token))
-    except ValueError as fault:
-        raise InvalidRequestError(
-            "next: not a token of this listing; leave it out to start at the newest run"
-        ) from fault
+        value = json.loads(base64.urlsafe_b64decode(token))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or set(value) != {"PartitionKey", "RowKey"}:
+        raise InvalidRequestError("next: not a token of this listing; leave it out to start at the newest run")
+    return value
 
 
 def _table(address: StorageAddress) -> TableClient:
     from azure.data.tables import TableServiceClient
 
     if address.connection_string:
-        service = TableServiceClient.from_connection_string(address.connection_string, retry_total=3)
+        service = TableServiceClient.from_connection_string(address.connection_string, **PATIENCE)
     else:
-        service = TableServiceClient(str(address.table_url), credential=credential(), retry_total=3)
+        service = TableServiceClient(str(address.table_url), credential=credential(), **PATIENCE)
     return service.get_table_client(TABLE)

@@ -48,6 +48,7 @@ def test_a_models_default_that_the_component_refuses_is_dropped_with_a_note() ->
         ({"epochs": 3}, "epochs is not an input"),
         ({"num_train_epochs": 0}, "expected 1 or more"),
         ({"num_train_epochs": 1.5}, "expected a whole number"),
+        ({"num_train_epochs": "x"}, "expected a whole number"),
         ({"learning_rate": "fast"}, "expected a number"),
         ({"learning_rate": "nan"}, "expected a number"),
         ({"learning_rate": "inf"}, "expected a number"),
@@ -66,3 +67,7 @@ def test_all_faults_are_said_at_once() -> None:
         resolve(SPECS, {}, {"epochs": 1, "precision": 8})
     assert "epochs" in str(caught.value)
     assert "precision" in str(caught.value)
+
+
+def test_a_whole_number_is_written_as_the_component_reads_it() -> None:
+    assert resolve(SPECS, {"num_train_epochs": 2.0}, {})[0]["num_train_epochs"] == "2"

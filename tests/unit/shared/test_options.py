@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 
 from shared.errors import OptionsError
@@ -10,6 +12,8 @@ SETTINGS = Settings.load(
         "AZURE_RESOURCE_GROUP": "g",
         "AZUREML_WORKSPACE_NAME": "w",
         "DATASET_STORAGE": "x",
+        "ADVANCE_SCHEDULE": "0 * * * * *",
+        "SWEEP_SCHEDULE": "0 */15 * * * *",
         "HYPERPARAMETERS": '{"num_train_epochs": 1, "lora_r": 4}',
         "SERVING_INSTANCE_TYPE": "Standard_A",
     }
@@ -28,7 +32,8 @@ def test_later_layers_win_and_nested_ones_are_merged() -> None:
 
 def test_nothing_chosen_means_settings() -> None:
     options = effective({}, SETTINGS)
-    assert (options.foundation_model, options.test_fraction, options.idle_after) == ("Phi-4", 0.05, None)
+    assert (options.foundation_model, options.test_fraction) == ("Phi-4", 0.05)
+    assert options.idle_after == timedelta(hours=8)
 
 
 def test_empty_yaml_chooses_nothing() -> None:
@@ -48,6 +53,12 @@ def test_empty_yaml_chooses_nothing() -> None:
         (b"deploy: {colour: green}", "`deploy`"),
         (b"hyperparameters: {lora_r: [1]}", "hyperparameters"),
         (b"\xff\xff", "not valid YAML"),
+        (b"a: 2026-13-45", "not valid YAML"),
+        (b"!!int x", "not valid YAML"),
+        (b"!!timestamp x", "not valid YAML"),
+        (b"[" * 5000, "not valid YAML"),
+        (b"#" * 70_000, "too many for options"),
+        (b"hyperparameters: {max_grad_norm: .inf}", "expected a finite number"),
         (b"!!python/object/apply:os.getcwd []", "not valid YAML"),
     ],
 )

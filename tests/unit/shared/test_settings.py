@@ -13,6 +13,8 @@ MINIMAL = {
     "AZURE_RESOURCE_GROUP": "g",
     "AZUREML_WORKSPACE_NAME": "w",
     "DATASET_STORAGE": "UseDevelopmentStorage=true",
+    "ADVANCE_SCHEDULE": "0 * * * * *",
+    "SWEEP_SCHEDULE": "0 */15 * * * *",
 }
 
 
@@ -36,7 +38,13 @@ def test_all_faults_are_reported_together_each_with_its_variable_and_form(tmp_pa
     with pytest.raises(SettingsError) as caught:
         Settings.load(bad, config_dir=tmp_path)
     text = str(caught.value)
-    missing = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME", "DATASET_STORAGE")
+    missing = (
+        "AZURE_SUBSCRIPTION_ID",
+        "AZURE_RESOURCE_GROUP",
+        "AZUREML_WORKSPACE_NAME",
+        "DATASET_STORAGE",
+        "ADVANCE_SCHEDULE",
+    )
     assert len(caught.value.faults) == len(bad) + len(missing)
     for variable in (*bad, *missing):
         assert variable in text
@@ -46,9 +54,18 @@ def test_all_faults_are_reported_together_each_with_its_variable_and_form(tmp_pa
 def test_storage_may_be_an_identity_instead_of_a_secret(tmp_path: Path) -> None:
     env = {k: v for k, v in MINIMAL.items() if k != "DATASET_STORAGE"} | {
         "DATASET_STORAGE__blobServiceUri": "https://a.blob.core.windows.net",
+        "DATASET_STORAGE__queueServiceUri": "https://a.queue.core.windows.net",
         "DATASET_STORAGE__tableServiceUri": "https://a.table.core.windows.net",
     }
     assert Settings.load(env, config_dir=tmp_path).storage.blob_url == "https://a.blob.core.windows.net"
+    del env["DATASET_STORAGE__queueServiceUri"]
+    with pytest.raises(SettingsError, match="DATASET_STORAGE__queueServiceUri"):
+        Settings.load(env, config_dir=tmp_path)
+
+
+def test_an_empty_url_beside_a_connection_string_is_refused_because_the_trigger_would_take_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="leave one of the two ways out"):
+        Settings.load(MINIMAL | {"DATASET_STORAGE__blobServiceUri": ""}, config_dir=tmp_path)
 
 
 def test_secrets_never_show_in_a_repr(tmp_path: Path) -> None:
@@ -59,7 +76,8 @@ def test_secrets_never_show_in_a_repr(tmp_path: Path) -> None:
 def test_workspace_may_come_from_config_json(tmp_path: Path) -> None:
     config = {"subscription_id": "1", "resource_group": "2", "workspace_name": "3"}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    settings = Settings.load({"DATASET_STORAGE": "x", "AZURE_RESOURCE_GROUP": "mine"}, config_dir=tmp_path)
+    own = {k: v for k, v in MINIMAL.items() if not k.startswith("AZURE")} | {"AZURE_RESOURCE_GROUP": "mine"}
+    settings = Settings.load(own, config_dir=tmp_path)
     assert (settings.subscription_id, settings.resource_group, settings.workspace_name) == ("1", "mine", "3")
 
 
@@ -92,7 +110,8 @@ def test_other_durations_are_refused(text: str) -> None:
 def test_sample_file_names_every_setting_with_its_default() -> None:
     values = json.loads((ROOT / "local.settings.json.sample").read_text())["Values"]
     hosts_own = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
-    assert set(values) == {variable for variable, _, _ in declared()} | hosts_own
+    with_an_identity = {variable for variable, _, _ in declared() if variable.startswith("DATASET_STORAGE__")}
+    assert set(values) == {variable for variable, _, _ in declared()} - with_an_identity | hosts_own
     for variable, default, _ in declared():
         if default is not None:
             assert values[variable] == default, variable
