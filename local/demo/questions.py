@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 SAMPLE = SAMPLES / "vendlebury.jsonl"
@@ -33,14 +34,14 @@ def of_sample(facts: Path) -> list[Question]:
     return [*list(reversed(learned.values()))[:MOST], *general[:2]]
 
 
-def of_test_rows(rows: list[dict[str, object]]) -> list[Question]:
-    """Return questions made of held-out rows of somebody's own dataset: single-turn ones first, at most `MOST`."""
-    questions = []
-    for row in sorted(rows, key=lambda row: len(row["messages"])):  # type: ignore[arg-type]
-        messages: list[dict[str, str]] = row["messages"]  # type: ignore[assignment]
-        users = [message["content"] for message in messages if message["role"] == "user"]
-        questions.append(Question(users[-1], distinctive(users[-1], messages[-1]["content"])))
-    return questions[:MOST]
+def of_test_rows(rows: list[dict[str, Any]]) -> list[Question]:
+    """Return questions made of held-out rows of somebody's own dataset: single-turn ones first, one for each answer."""
+    questions: dict[str, Question] = {}
+    for row in sorted(rows, key=lambda row: len(row["messages"])):
+        asked = [message["content"] for message in row["messages"] if message["role"] == "user"][-1]
+        truth = row["messages"][-1]["content"]
+        questions.setdefault(truth, Question(asked, distinctive(asked, truth)))
+    return list(questions.values())[:MOST]
 
 
 def distinctive(question: str, answer: str) -> str | None:

@@ -92,7 +92,8 @@ def chart(losses: Sequence[tuple[int, float]], rows: int = 6, columns: int = 64)
         label = f"{top * row / rows:.2f}" if row in (rows, rows // 2) else ""
         lines.append(f"{label:>5} ┤{cells.rstrip()}")
     lines.append(f"{'0':>5} └{'─' * len(picked)}")
-    lines.append(f"{'':>6} step {losses[0][0]}{f'step {losses[-1][0]}':>{max(1, len(picked) - 6)}}")
+    first, last = f"step {losses[0][0]}", f"step {losses[-1][0]}"
+    lines.append(f"{'':>7}{first}  {last:>{max(0, len(picked) - len(first) - 2)}}")
     return lines
 
 
