@@ -58,7 +58,7 @@ def choose_training_compute(
         raise ComputeFailedError(
             f"The provisioning of cluster {name} has failed. Delete it, or set TRAINING_COMPUTE to another one."
         )
-    if state in ("creating", "updating"):
+    if state in ("creating", "updating", "deleting"):
         raise TransientError(f"cluster {name} is {state}")
     return _checked(name, str(cluster.size), allowed_sizes, sizes)
 

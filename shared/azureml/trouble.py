@@ -6,6 +6,7 @@ status decides first, then the inner codes. Source: recorded answers of Azure ML
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -56,7 +57,7 @@ def classify(fault: Any, what: str) -> FinetuneError:
         # whose body is not JSON comes from something in between.
         return TransientError(text)
     if _names_quota(fault) and status != 429:
-        return QuotaError(f"{text} Ask for more quota, or choose another VM size.")
+        return QuotaError(f"{_quota_sentence(fault) or text} Ask for more quota, or choose another VM size.")
     if "InvalidBlockList" in _body(fault):
         # Two workers wrote the same blob; the other one's commit threw this one's blocks away.
         return TransientError(text)
@@ -72,6 +73,12 @@ def classify(fault: Any, what: str) -> FinetuneError:
 def _names_quota(fault: Any) -> bool:
     body = str(getattr(fault, "message", "")) + _body(fault)
     return any(word in body.lower() for word in _QUOTA_WORDS)
+
+
+def _quota_sentence(fault: Any) -> str | None:
+    """Return the sentence about the quota, which Azure wraps in JSON inside of JSON."""
+    match = re.search(r"Not enough quota[^\"\\]+", _body(fault))
+    return match[0].strip() if match else None
 
 
 def _body(fault: Any) -> str:

@@ -47,8 +47,8 @@ def retry(services: Services, run_id: str) -> Run:
                 f"A retry of run {run_id} cannot help ({run.failure.reason}): {run.failure.message} "
                 "Correct the dataset or the options and upload again: that makes a new run."
             )
-        if run.failure.state == RunState.TRAINING:
-            run.job_retries += 1
+        if run.job_status is not None and RETRY_FROM[run.failure.state] == RunState.PREPARED:
+            run.job_retries += 1  # the job's name is used up
         run.move(
             RETRY_FROM[run.failure.state],
             now=services.now(),

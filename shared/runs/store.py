@@ -306,7 +306,8 @@ def _token_in(token: str | None) -> Any:
         value = json.loads(base64.urlsafe_b64decode(token))
     except ValueError:
         value = None
-    if not isinstance(value, dict) or set(value) != {"PartitionKey", "RowKey"}:
+    is_token = isinstance(value, dict) and set(value) == {"PartitionKey", "RowKey"}
+    if not is_token or not all(isinstance(part, str | None) for part in value.values()):
         raise InvalidRequestError("next: not a token of this listing; leave it out to start at the newest run")
     return value
 
