@@ -11,7 +11,7 @@ ML := .venv-ml/.installed
 NODE := node_modules/.installed
 SOURCES := function_app.py functions shared local tests bench tools
 
-.PHONY: help install fmt lint type test test-e2e check demo local bench cover infra clean worker
+.PHONY: dataset-is-there help install fmt lint type test test-e2e check demo local bench cover clean worker
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,14 +19,14 @@ help: ## Show this list
 $(APP): requirements.txt requirements-local.txt requirements-dev.txt constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv was found. Install one, or: make PYTHON=/path/to/python"; exit 1; }
 	@echo "Installing the app and its tools into .venv ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 $(ML): requirements-ml.txt constraints-ml.txt tools/install_ml.py
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv was found. Install one, or: make PYTHON=/path/to/python"; exit 1; }
 	@echo "Installing what trains and serves into .venv-ml (about 1.3 GB) ..."
-	@test -x .venv-ml/bin/python || $(PYTHON) -m venv .venv-ml
+	@.venv-ml/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-ml
 	@.venv-ml/bin/python tools/install_ml.py
 	@touch $@
 
@@ -51,7 +51,7 @@ type: $(APP) ## Check types
 	$(BIN)/mypy
 
 test: install ## Run unit and functional tests
-	$(BIN)/pytest -m "not e2e"
+	$(BIN)/pytest -m "not e2e" -n 2 --dist loadfile
 
 test-e2e: install ## Run the whole story in processes of its own
 	$(BIN)/pytest -m e2e
@@ -61,17 +61,19 @@ worker: $(APP) ## Index the app with Microsoft's real worker, where a Python 3.1
 
 check: lint type test test-e2e worker ## What CI runs
 
-demo: install ## Watch the whole story on this machine; DATASET=file.jsonl for a dataset of your own
+demo: dataset-is-there install ## Watch the whole story on this machine; DATASET=file.jsonl for a dataset of your own
 	@$(BIN)/python -m local demo $(if $(DATASET),--dataset "$(DATASET)")
 
-local: install ## Start Azure on this machine and keep it running
-	@$(BIN)/python -m local up
+dataset-is-there:
+	@test -z "$(DATASET)" || test -f "$(DATASET)" || { echo "make demo: there is no file $(DATASET)"; exit 1; }
+
+local: install ## Start Azure on this machine and keep it running; ARGS="--auth --engine fast" for options
+	@$(BIN)/python -m local up $(ARGS)
 
 bench: install ## Measure; writes bench/results.json
 	$(BIN)/python -m bench
 
 cover: install ## Run the tests with coverage
-	$(BIN)/python -m pip install --quiet coverage
 	$(BIN)/coverage run -m pytest -m "not e2e" && $(BIN)/coverage report --include 'shared/*,functions/*,local/*'
 
 clean: ## Remove what the local Azure has kept, except installed packages and base models

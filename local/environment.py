@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local import azurite, names
-from local.azureml.environment import client_environment
+from local.azureml.environment import client_environment, cloud_name
 from local.functions_host.keys import Keys
 from local.ports import Ports
 from local.tls import Tls
 
 # Somebody's own login to Azure must not be offered to the emulator, nor a proxy stand between local processes.
 _FOREIGN = (
+    "AZURE_TOKEN_CREDENTIALS",
+    "AZURE_AUTHORITY_HOST",
     "AZURE_CLIENT_ID",
     "AZURE_CLIENT_SECRET",
     "AZURE_CLIENT_CERTIFICATE_PATH",
@@ -27,6 +29,8 @@ _FOREIGN = (
     "ALL_PROXY",
     "all_proxy",
 )
+# Both spellings: where one is set by the shell already, some clients look at that one only.
+NO_PROXY = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
 # What a person may choose for the local app with a variable of their own shell; everything else is fixed here.
 DEFAULTS = {
     "FOUNDATION_MODEL": "SmolLM2-135M-Instruct",
@@ -37,14 +41,15 @@ DEFAULTS = {
 
 def base_environment() -> dict[str, str]:
     """Return this process's environment without what would lead local processes elsewhere."""
-    return {key: value for key, value in os.environ.items() if key not in _FOREIGN} | {
-        "NO_PROXY": "127.0.0.1,localhost",
-        "PYTHONUNBUFFERED": "1",
-    }
+    kept = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
+    return {**kept, **NO_PROXY, "PYTHONUNBUFFERED": "1"}
 
 
 def script_environment(ports: Ports, tls: Tls, keys: Keys) -> dict[str, str]:
-    """Return what `up` prints: with it, plain scripts using Azure's SDKs work against the local Azure."""
+    """Return what `up` prints: with it, plain scripts using Azure's SDKs work against the local Azure.
+
+    It is added to a shell that may have a login to Azure, a cloud or a proxy of its own, so it overrides those.
+    """
     storage = azurite.connection_string(ports.blob, ports.queue, ports.table)
     return {
         **client_environment(ports.azureml, ports.identity, tls),
@@ -55,7 +60,10 @@ def script_environment(ports: Ports, tls: Tls, keys: Keys) -> dict[str, str]:
         "DATASET_STORAGE": storage,
         "FUNCTIONS_URL": f"http://127.0.0.1:{ports.functions}/api",
         "FUNCTIONS_KEY": keys.default,
-        "NO_PROXY": "127.0.0.1,localhost",
+        "AZUREML_CURRENT_CLOUD": cloud_name(ports.azureml),
+        # Not AZURE_CLIENT_SECRET="" and the like: azure-identity's EnvironmentCredential takes those for a login.
+        "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+        **NO_PROXY,
     }
 
 

@@ -1,5 +1,6 @@
 """Child processes of the local Azure: started, watched until they answer, stopped in order."""
 
+import logging
 import os
 import signal
 import ssl
@@ -9,6 +10,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import closing
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO
 
@@ -16,10 +19,34 @@ from local.lifeline import tied
 
 _STOP_S = 15
 _QUICK_S, _MOST_QUICK_ENDS = 10, 3
+_LOG_BYTES = 20_000_000
 
 
 class ServiceError(RuntimeError):
     """A local service ended, or did not answer in time; the text holds the end of its log."""
+
+
+class Log:
+    """A log file that is renamed to NAME.1 when it has grown to `limit_bytes`; the NAME.1 before it goes."""
+
+    def __init__(self, path: Path, limit_bytes: int = _LOG_BYTES) -> None:
+        self.path = path
+        # Never as part of `logging`: only its rotation is used, and its lock, as after a restart two threads write.
+        self._file = RotatingFileHandler(path, maxBytes=limit_bytes, backupCount=1, encoding="utf-8", delay=True)
+        self._file.terminator = ""
+
+    def write(self, text: str) -> None:
+        """Write and flush; opens the file when it is not open."""
+        self._file.handle(logging.makeLogRecord({"msg": text}))
+
+    def close(self) -> None:
+        """Close the file until something is written again."""
+        self._file.close()
+
+    def tail(self, lines: int = 15) -> str:
+        """Return the end of the file, indented."""
+        text = self.path.read_text("utf-8", errors="replace") if self.path.exists() else ""
+        return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
 
 
 class Service:
@@ -35,7 +62,7 @@ class Service:
         log: Path,
         echo: IO[str] | None = None,
     ) -> None:
-        self.name, self.log = name, log
+        self.name, self._log = name, Log(log)
         self._command, self._health, self._env, self._echo = command, health, dict(env), echo
         self._process: subprocess.Popen[str] | None = None
         self._started, self._quick_ends = 0.0, 0
@@ -47,7 +74,7 @@ class Service:
 
     def start(self) -> None:
         """Start the process; it ends when this one does, however this one ends."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.path.parent.mkdir(parents=True, exist_ok=True)
         self._started = time.monotonic()
         # A group of its own: Ctrl-C reaches the supervisor only, which then stops its children in order.
         self._process = subprocess.Popen(
@@ -55,7 +82,7 @@ class Service:
             env=self._env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
         )
@@ -65,7 +92,7 @@ class Service:
         """Start the process anew after it ended. Raises: ServiceError: it keeps ending soon after its start."""
         self._quick_ends = self._quick_ends + 1 if time.monotonic() - self._started < _QUICK_S else 0
         if self._quick_ends >= _MOST_QUICK_ENDS:
-            raise ServiceError(f"{self.name} keeps ending; its log is {self.log}:\n{self.tail()}")
+            raise ServiceError(f"{self.name} keeps ending; its log is {self._log.path}:\n{self._log.tail()}")
         self.start()
 
     def is_running(self) -> bool:
@@ -78,10 +105,10 @@ class Service:
         deadline = time.monotonic() + timeout_s
         while not _answers(self._health, context):
             if not self.is_running():
-                raise ServiceError(f"{self.name} ended while starting:\n{self.tail()}")
+                raise ServiceError(f"{self.name} ended while starting:\n{self._log.tail()}")
             if time.monotonic() > deadline:
                 raise ServiceError(
-                    f"{self.name} did not answer within {timeout_s:.0f} s at {self._health}:\n{self.tail()}"
+                    f"{self.name} did not answer within {timeout_s:.0f} s at {self._health}:\n{self._log.tail()}"
                 )
             time.sleep(0.05)
 
@@ -102,19 +129,19 @@ class Service:
             self._process.kill()
             self._process.wait()
 
-    def tail(self, lines: int = 15) -> str:
-        """Return the end of the log."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
-
     def _copy_output(self, output: IO[str]) -> None:
-        with self.log.open("a") as log, output:
+        with output, closing(self._log):
             for line in output:
-                log.write(line)
-                log.flush()
-                if self._echo is not None:
-                    self._echo.write(line)
-                    self._echo.flush()
+                self._log.write(line)
+                self._say(line)
+
+    def _say(self, line: str) -> None:
+        if self._echo is not None:
+            try:
+                self._echo.write(line)
+                self._echo.flush()
+            except (OSError, ValueError):  # the terminal was closed; the process must not block on a full pipe
+                self._echo = None
 
 
 def _answers(url: str, context: ssl.SSLContext) -> bool:

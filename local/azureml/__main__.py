@@ -27,9 +27,18 @@ def arguments(argv: list[str]) -> Config:
     parser.add_argument(
         "--speed", type=float, default=45.0, help="divides Azure's own delays: at 45 an endpoint takes 2 s"
     )
+    parser.add_argument(
+        "--metrics-lag",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="show a minute's metrics so long after its end, as Azure Monitor does; at 0 a request shows at once",
+    )
     given = parser.parse_args(argv)
     if given.speed <= 0:
         parser.error("--speed must be greater than 0")
+    if given.metrics_lag < 0:
+        parser.error("--metrics-lag must not be negative")
     state_dir = given.state_dir.resolve()
     return Config(
         port=given.port,
@@ -43,6 +52,7 @@ def arguments(argv: list[str]) -> Config:
         eventgrid=given.eventgrid,
         speed=given.speed,
         tls=tls.ensure(state_dir / "tls"),
+        metrics_lag_s=given.metrics_lag,
     )
 
 

@@ -26,6 +26,9 @@ _SCOPE = re.compile(
     r"(?:/providers/Microsoft\.MachineLearningServices/workspaces/(?P<workspace>[^/]+))?",
     re.IGNORECASE,
 )
+# Azure Resource Manager's paths, Microsoft.Insights' metrics among them; all others are Azure ML's data plane.
+_ARM_PATH = re.compile(r"/(subscriptions|providers)(/|$)", re.IGNORECASE)
+_DATA_PLANE_AUDIENCE = "https://ml.azure.com"
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _REMAINING = {
     "GET": ("reads", "11999"),
@@ -69,15 +72,16 @@ class Manners:
         if _OPEN.match(scope["path"]):
             return None
         try:
-            await run_in_threadpool(check_token, self._services, Headers(scope=scope).get("Authorization"))
+            header = Headers(scope=scope).get("Authorization")
+            await run_in_threadpool(check_token, self._services, header, scope["path"])
             _check_scope(scope["path"])
         except AzureError as error:
             return refused(self._services, error)
         return None
 
 
-def check_token(services: Services, header: str | None) -> None:
-    """Let in who bears a token of this emulator's identity endpoint.
+def check_token(services: Services, header: str | None, path: str) -> None:
+    """Let in who bears a token of this emulator's identity endpoint that was made for this side of Azure.
 
     Raises: AzureError: 401 in the words of Azure Resource Manager.
     """
@@ -85,7 +89,25 @@ def check_token(services: Services, header: str | None) -> None:
     if scheme.lower() != "bearer" or not token.strip():
         message = "Authentication failed. The 'Authorization' header is missing."
         raise AzureError(401, "AuthenticationFailed", message, arm=True)
-    identity.claims_of(services, token.strip())
+    claims = identity.claims_of(services, token.strip())
+    _check_audience(str(claims["aud"]), audiences(services, path))
+
+
+def audiences(services: Services, path: str) -> tuple[str, ...]:
+    """Answer whom a token may be made for. The SDK takes either to the data plane: it depends on how it is steered."""
+    resource_manager = services.config.base_url
+    return (resource_manager,) if _ARM_PATH.match(path) else (resource_manager, _DATA_PLANE_AUDIENCE)
+
+
+def _check_audience(found: str, allowed: tuple[str, ...]) -> None:
+    if found.removesuffix("/.default").rstrip("/").lower() in allowed:
+        return
+    both_ways = ",".join(f"'{one}/','{one}'" for one in allowed)
+    message = (
+        f"The access token has been obtained for wrong audience or resource '{found}'. "
+        f"It should exactly match with one of the allowed audiences {both_ways}."
+    )
+    raise AzureError(401, "InvalidAuthenticationTokenAudience", message, arm=True)
 
 
 def _check_scope(path: str) -> None:

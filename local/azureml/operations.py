@@ -47,6 +47,13 @@ def ended_at(operation: dict[str, Any], now: datetime) -> str | None:
     return ends if ends is not None and datetime.fromisoformat(ends) <= now else None
 
 
+def purge(services: Services, before: datetime) -> None:
+    """Forget the operations that ended before a moment."""
+    for key, doc in services.store.list(KIND):
+        if ended_at(doc, before) is not None:
+            services.store.delete(KIND, key)
+
+
 def status_url(services: Services, operation: str, api_version: str) -> str:
     return _url(services, _STATUS, operation, api_version)
 

@@ -1,15 +1,10 @@
 """The emulator as a server: all resources together, two ports, start and stop."""
 
-import asyncio
-import socket
-import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,8 +16,10 @@ from local.azureml.computes import routes as computes
 from local.azureml.data import routes as data
 from local.azureml.datastores import routes as datastores
 from local.azureml.deployments import routes as deployments
+from local.azureml.deployments import store as deployment_store
 from local.azureml.deployments.supervisor import DeploymentSupervisor
 from local.azureml.endpoints import routes as endpoints
+from local.azureml.endpoints import store as endpoint_store
 from local.azureml.events import Outbox
 from local.azureml.identity import identity_app
 from local.azureml.jobs import routes as jobs
@@ -38,6 +35,7 @@ from local.azureml.services import Config, Services
 from local.azureml.storage import routes as storage
 from local.azureml.store import Store
 from local.azureml.workspaces import routes as workspaces
+from local.http_server import ThreadedServer
 
 _RESOURCES = (
     workspaces,
@@ -56,8 +54,7 @@ _RESOURCES = (
     mlflow,
     storage,
 )
-_START_LIMIT_S = 30.0
-_STOP_LIMIT_S = 3
+_KEPT = timedelta(days=1)
 
 
 def build_app(services: Services, front_door: FrontDoor) -> Starlette:
@@ -98,12 +95,20 @@ class Emulator:
         front_door = FrontDoor(self.services, self._deployments.port)
         tls = {"ssl_certfile": str(config.tls.cert), "ssl_keyfile": str(config.tls.key)}
         self._servers = (
-            _Server(build_app(self.services, front_door), config.port, **tls),
-            _Server(identity_app(self.services), config.identity_port),
+            ThreadedServer(build_app(self.services, front_door), config.port, **tls),
+            ThreadedServer(identity_app(self.services), config.identity_port),
         )
+
+    def _purge(self) -> None:
+        """Forget what nobody can ask for any more: a client polls an operation for minutes, not for a day."""
+        before = self.services.now() - _KEPT
+        deployment_store.purge(self.services, before)
+        endpoint_store.purge(self.services, before)
+        operations.purge(self.services, before)
 
     def start(self) -> None:
         """Listen first, then take up the work that is recorded: what it starts may already call back."""
+        self._purge()
         for server in self._servers:
             server.start()
         self._outbox.start()
@@ -126,65 +131,3 @@ class Emulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-class _Uvicorn(uvicorn.Server):
-    """A server that ends at once when nobody is being answered.
-
-    Clients keep idle connections open, and closing a TLS connection politely waits for the other side, which does
-    not look. So idle ones are cut, and those still busy after the grace period too.
-    """
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._cut(idle_only=True)
-        await super().shutdown(sockets)
-        self._cut(idle_only=False)
-        await asyncio.sleep(0.05)  # lets the loop take notice, or it would be closed with open connections
-
-    def _cut(self, *, idle_only: bool) -> None:
-        for connection in list(self.server_state.connections):
-            cycle = getattr(connection, "cycle", None)
-            busy = cycle is not None and not cycle.response_complete
-            transport = getattr(connection, "transport", None)
-            if transport is not None and not (busy and idle_only):
-                transport.abort()
-
-
-class _Server:
-    """A uvicorn server in a thread of its own."""
-
-    def __init__(
-        self, app: Starlette, port: int, ssl_certfile: str | None = None, ssl_keyfile: str | None = None
-    ) -> None:
-        self._server = _Uvicorn(
-            uvicorn.Config(
-                app,
-                host="127.0.0.1",
-                port=port,
-                ssl_certfile=ssl_certfile,
-                ssl_keyfile=ssl_keyfile,
-                ws="none",
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=_STOP_LIMIT_S,
-            )
-        )
-        self._port = port
-        self._thread = threading.Thread(target=self._server.run, name=f"http-{port}", daemon=True)
-
-    def start(self) -> None:
-        """Start and wait until the port answers.
-
-        Raises: OSError: the port could not be opened.
-        """
-        self._thread.start()
-        deadline = time.monotonic() + _START_LIMIT_S
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise OSError(f"port {self._port} of 127.0.0.1 could not be opened: is it in use?")
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join()

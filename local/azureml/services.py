@@ -11,7 +11,10 @@ from local.tls import Tls
 
 @dataclass(frozen=True)
 class Config:
-    """How one emulator was started. `speed` divides the delays that Azure itself would add."""
+    """How one emulator was started. `speed` divides the delays that Azure itself would add.
+
+    `metrics_lag_s`: how long ago a minute must have ended to show in metrics; at 0 a request shows at once.
+    """
 
     port: int
     identity_port: int
@@ -23,6 +26,7 @@ class Config:
     eventgrid: str | None
     speed: float
     tls: Tls
+    metrics_lag_s: float = 0
 
     @property
     def base_url(self) -> str:

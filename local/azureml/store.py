@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        self._changes: Counter[str] = Counter()
         self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
@@ -47,6 +49,7 @@ class Store:
             added = self._connection.execute(
                 "INSERT OR IGNORE INTO documents (kind, key, body) VALUES (?, ?, ?)", (kind, key, json.dumps(doc))
             )
+            self._changes[kind] += added.rowcount
             return added.rowcount == 1
 
     def update(self, kind: str, key: str, fn: Callable[[Document], Document]) -> Document | None:
@@ -65,6 +68,7 @@ class Store:
     def delete(self, kind: str, key: str) -> bool:
         with self._lock:
             gone = self._connection.execute("DELETE FROM documents WHERE kind = ? AND key = ?", (kind, key))
+            self._changes[kind] += gone.rowcount
             return gone.rowcount == 1
 
     def list(self, kind: str, prefix: str = "") -> "list[tuple[str, Document]]":
@@ -76,6 +80,11 @@ class Store:
             ).fetchall()
         return [(key, json.loads(body)) for key, body in rows]
 
+    def changes(self, kind: str) -> int:
+        """Answer a number that grows with every change to the kind since the start: to look whether to look again."""
+        with self._lock:
+            return self._changes[kind]
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()
@@ -85,6 +94,7 @@ class Store:
         return None if row is None else json.loads(row[0])
 
     def _write(self, kind: str, key: str, doc: Document) -> None:
+        self._changes[kind] += 1
         self._connection.execute(
             "INSERT OR REPLACE INTO documents (kind, key, body) VALUES (?, ?, ?)", (kind, key, json.dumps(doc))
         )

@@ -10,6 +10,10 @@ class ApiError(RuntimeError):
     """The app answered with a problem; the text is its own."""
 
 
+class AwayError(ApiError):
+    """The app, or what it talks to, is away just now (5xx)."""
+
+
 class App:
     """A person's two ways to the app: dropping files, and asking over HTTP."""
 
@@ -42,4 +46,5 @@ class App:
             return response.json()
         kind = response.headers.get("Content-Type", "")
         detail = response.json().get("detail") if "json" in kind else response.text[:200]
-        raise ApiError(f"{response.request.method} {response.url} answered {response.status_code}: {detail}")
+        problem = AwayError if response.status_code >= 500 else ApiError
+        raise problem(f"{response.request.method} {response.url} answered {response.status_code}: {detail}")

@@ -1,6 +1,7 @@
 """Ask the base model, as it is before any fine-tuning. Runs in the environment that trains and serves.
 
-Reads {"model": folder, "questions": [text, ...]} from standard input, writes a JSON list of answers.
+Reads {"model": folder, "conversations": [[{"role", "content"}, ...], ...]} from standard input, writes a JSON list of
+answers.
 """
 
 import json
@@ -18,10 +19,8 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(asked["model"])
     model: Any = AutoModelForCausalLM.from_pretrained(asked["model"], dtype=torch.float32).eval()
     answers = []
-    for question in asked["questions"]:
-        text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True
-        )
+    for messages in asked["conversations"]:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         encoded = tokenizer(text, add_special_tokens=False, return_tensors="pt")
         with torch.inference_mode():
             out = model.generate(

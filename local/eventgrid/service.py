@@ -1,11 +1,9 @@
 """The life of the service: couriers, watcher and server, started and stopped together."""
 
 import asyncio
-import contextlib
 import logging
 import signal
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import uvicorn
 from azure.storage.blob import BlobServiceClient
 
-from local import tls
+from local import http_server, tls
 from local.eventgrid.broker import Broker, EventLog
 from local.eventgrid.config import Config
 from local.eventgrid.delivery import Courier
@@ -81,8 +79,8 @@ class Service:
             ssl_certfile=str(files.cert),
             ssl_keyfile=str(files.key),
         )
-        with _listen(self._options.port) as listener:
-            server = _Server(config)
+        with http_server.listen(self._options.port) as listener:
+            server = http_server.Server(config)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             for courier in self._couriers.values():
                 courier.start()
@@ -100,23 +98,6 @@ class Service:
         self._watcher.stop()
         for courier in self._couriers.values():
             courier.stop()
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield  # signals are the service's business
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-    except OSError as error:
-        listener.close()
-        raise OSError(f"cannot listen on port {port}: {error}") from error
-    return listener
 
 
 async def serve(options: Options) -> None:

@@ -1,20 +1,19 @@
 """The life of one host: load the app, listen, run queue and timers, drain, end."""
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import os
 import signal
-import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
 
+from local import http_server
 from local.functions_host import host_rules, indexing
 from local.functions_host.blob_queue import BlobQueue
 from local.functions_host.gateway import Gateway
@@ -104,8 +103,8 @@ class Host:
         """Serve until stopped. `ready` is called with the port once it answers."""
         # Storage calls wait in these threads; with the default's handful, a slow one would hold up the others.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="host"))
-        with _listen(self.options.port) as listener:
-            server = _Server(uvicorn.Config(application(self.gateway), log_level="warning", lifespan="off"))
+        with http_server.listen(self.options.port) as listener:
+            server = http_server.Server(uvicorn.Config(application(self.gateway), log_level="warning", lifespan="off"))
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             listening = [asyncio.create_task(one.run()) for one in self._listeners]
             while not server.started and not serving.done():
@@ -125,23 +124,6 @@ class Host:
             await asyncio.sleep(0.05)
         if self.engine.active:
             log.warning("stopped with %d invocations still running", self.engine.active)
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield  # signals are the host's business: it drains first
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-    except OSError as error:
-        listener.close()
-        raise OSError(f"cannot listen on port {port}: {error}") from error
-    return listener
 
 
 async def serve(options: Options) -> None:

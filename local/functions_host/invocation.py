@@ -18,7 +18,7 @@ from azure.functions import meta
 
 from local.functions_host.annotations import converter
 from local.functions_host.context import Context, RetryContext
-from local.functions_host.model import BLOB_TRIGGER, HTTP_TRIGGER, Function
+from local.functions_host.model import BLOB_TRIGGER, HTTP_TRIGGER, TIMER_TRIGGER, Function
 
 log = logging.getLogger("host")
 
@@ -73,7 +73,10 @@ class Engine:
             self._loop.close()
 
     async def invoke(self, call: Call) -> Result:
-        """Run one invocation and report it in one line; a failure is a result, not an exception."""
+        """Run one invocation and report it in one line; a failure is a result, not an exception.
+
+        A timer's success is a line for debugging only: with a schedule of seconds there would be no others.
+        """
         started = time.monotonic()
         self._active += 1
         try:
@@ -83,7 +86,8 @@ class Engine:
         milliseconds = round((time.monotonic() - started) * 1000)
         reason = f" ({call.reason})" if call.reason else ""
         if result.ok:
-            log.info("%s ok %d ms%s", call.function.name, milliseconds, reason)
+            level = logging.DEBUG if call.function.kind == TIMER_TRIGGER else logging.INFO
+            log.log(level, "%s ok %d ms%s", call.function.name, milliseconds, reason)
         else:
             log.error("%s failed %d ms%s: %s", call.function.name, milliseconds, reason, result.error)
         return result

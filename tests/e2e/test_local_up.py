@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from tests.e2e.conftest import Local
+from tests.e2e.conftest import SHELL, Local
 
 pytestmark = pytest.mark.e2e
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
@@ -50,7 +51,7 @@ def ask_azure(local: Local, expression: str) -> object:
 
 
 def run_script(local: Local, code: str) -> str:
-    env = {"PATH": os.environ["PATH"], **local.env}
+    env = {"PATH": os.environ["PATH"], **SHELL, **local.env}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -65,12 +66,32 @@ def test_a_plain_script_works_with_the_printed_environment_and_ctrl_c_leaves_not
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
 
+def test_killed_it_comes_back_at_the_same_addresses_and_ctrl_c_while_starting_leaves_nothing(local: Local) -> None:
+    before, host = local.up, local.host_pid()
+    assert local.stop(signal.SIGKILL) == -signal.SIGKILL
+    os.kill(host, signal.SIGKILL)  # it would end by itself too, but lets its functions end first: ten seconds
+    assert local.command("status").returncode == 3
+    local.launch()
+    local.wait(lambda: local.host_pid() not in (0, host), 60)
+    assert "still starting" in local.command("status").stdout
+    assert local.stop() == 130
+    assert local.said_last == ""
+    assert local.host_pid() == 0
+    assert "Traceback" not in (local.state_dir.parent / "up.err").read_text()
+
+    local.start()
+    assert local.up["urls"] == before["urls"]
+    assert local.command("status").returncode == 0
+    assert local.command("down").stdout == "local: stopped\n"
+
+
 def test_one_of_everything_although_all_is_doubled_and_the_host_is_killed_in_every_state(local: Local) -> None:
     data = (SAMPLES / "vendlebury.jsonl").read_bytes()
     upload(local, "town/finetune.yaml", (SAMPLES / "finetune.yaml").read_bytes())
     upload(local, "town/facts.jsonl", data)
     local.wait(lambda: local.get("runs")["value"], 30)
     local.kill_host()  # received, preparing or prepared: whichever it is by now
+    assert json.loads((local.state_dir / "up.json").read_text())["pids"]["functions_host"] == local.host_pid()
     upload(local, "town/facts.jsonl", data)
     assert local.post("runs", {"dataset": "town/facts.jsonl"}).status_code == 200
     local.wait_for_state("training")

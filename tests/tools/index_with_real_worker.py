@@ -35,7 +35,9 @@ def ensure_environment(python: Path, requirements: Path) -> Path:
     """Make the environment, or update it when the requirements changed. Returns its interpreter."""
     interpreter = ENVIRONMENT / "bin" / "python"
     stamp = ENVIRONMENT / "installed.sha256"
-    wanted = hashlib.sha256(WORKER.encode() + requirements.read_bytes()).hexdigest()
+    locked = requirements.with_name("constraints.txt")
+    lock = locked.read_bytes() if locked.exists() else b""
+    wanted = hashlib.sha256(WORKER.encode() + requirements.read_bytes() + lock).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return interpreter
     subprocess.run([python, "-m", "venv", "--clear", ENVIRONMENT], check=True)

@@ -1,5 +1,6 @@
 """Where deployments are kept, and the rules between a deployment and its endpoint."""
 
+from datetime import datetime
 from typing import Any
 
 from local.azureml import faults, operations
@@ -84,6 +85,11 @@ def delete(services: Services, endpoint: str, name: str) -> str:
 
     Raises: AzureError: 400 while it has traffic.
     """
+    with endpoints.LOCK:
+        return _delete(services, endpoint, name)
+
+
+def _delete(services: Services, endpoint: str, name: str) -> str:
     now, speed = services.now(), services.config.speed
     parent = endpoints.get(services, endpoint)
     traffic = {key.lower(): share for key, share in endpoint_state.traffic_at(parent, now).items()}
@@ -96,6 +102,16 @@ def delete(services: Services, endpoint: str, name: str) -> str:
         endpoints.abandon(services, old)
     services.store.update(endpoints.KIND, endpoint.lower(), lambda doc: endpoint_state.without_traffic(doc, name))
     return operations.begin(services, "od", state.DELETE_S)
+
+
+def purge(services: Services, before: datetime) -> None:
+    """Forget the deployments that were gone before a moment, and those a cut-off deletion left without endpoint."""
+    for stored, doc in services.store.list(KIND):
+        is_orphan = endpoints.find(services, doc["endpoint"]) is None
+        if is_orphan or state.status_at(doc, before) is None:
+            services.store.delete(KIND, stored)
+        if is_orphan:
+            endpoints.abandon(services, doc)
 
 
 def _check_changeable(name: str, status: str) -> None:

@@ -6,6 +6,7 @@ deployments back, a deleted one ends, and a crashed one is started again, all by
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -47,6 +48,8 @@ class DeploymentSupervisor:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._running: dict[str, _Running] = {}
+        self._wanted: dict[str, dict[str, Any]] = {}
+        self._changes = -1
         self._pauses: dict[str, tuple[float, float]] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="deployments")
@@ -76,7 +79,7 @@ class DeploymentSupervisor:
                 _LOG.exception("deployments could not be reconciled")
 
     def _reconcile(self) -> None:
-        wanted = {key: doc for key, doc in self._services.store.list(KIND) if state.wants_process(doc)}
+        wanted = self._read_wanted()
         unwanted = [key for key, run in self._running.items() if not _matches(run, wanted.get(key))]
         _end([self._running.pop(key) for key in unwanted])
         for key in self._pauses.keys() - wanted.keys():
@@ -91,6 +94,14 @@ class DeploymentSupervisor:
                 self._await(key, doc, running)
             elif doc["phase"] == "Updating":
                 self._succeed(key, doc)
+
+    def _read_wanted(self) -> dict[str, dict[str, Any]]:
+        """Answer the deployments that are to run; reads them only when some deployment has changed."""
+        changes = self._services.store.changes(KIND)
+        if changes != self._changes:
+            self._wanted = {key: doc for key, doc in self._services.store.list(KIND) if state.wants_process(doc)}
+            self._changes = changes
+        return self._wanted
 
     def _start(self, key: str, doc: dict[str, Any]) -> None:
         if time.monotonic() < self._pauses.get(key, (0.0, 0.0))[0]:
@@ -118,7 +129,11 @@ class DeploymentSupervisor:
         command = tied(
             str(self._services.config.ml_python), "-m", "local.serving", "--model-dir", str(folder), "--port", str(port)
         )
-        environment = {**os.environ, **(doc["properties"].get("environmentVariables") or {})}
+        environment = {
+            **os.environ,
+            "TMPDIR": str(_new_scratch(log)),
+            **(doc["properties"].get("environmentVariables") or {}),
+        }
         with log.open("ab") as output:
             # A session of its own: a Ctrl-C at the terminal reaches the emulator, which then ends it in order.
             return subprocess.Popen(
@@ -175,6 +190,14 @@ class DeploymentSupervisor:
             return moved
 
         self._services.store.update(KIND, key, move)
+
+
+def _new_scratch(log: Path) -> Path:
+    """Make an empty folder for a process's temporary files, without those of one that was killed."""
+    scratch = log.with_suffix(".tmp")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    return scratch
 
 
 def _matches(running: _Running, doc: dict[str, Any] | None) -> bool:

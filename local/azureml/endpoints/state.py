@@ -32,14 +32,21 @@ def name_fault(name: str) -> str | None:
     )
 
 
-def traffic_fault(traffic: Mapping[str, Any], deployments: set[str]) -> str | None:
-    """Say what is wrong with a traffic split over the deployments there are, or None."""
+def traffic_fault(traffic: Mapping[str, Any], deployments: Mapping[str, str]) -> str | None:
+    """Say what is wrong with a traffic split over the deployments there are, or None.
+
+    Args: deployments: the provisioning state of each, by its name in lower case.
+    """
     unknown = sorted(name for name in traffic if name.lower() not in deployments)
     if unknown:
         return f"Traffic is assigned to deployments that do not exist: {', '.join(unknown)}."
     wrong = [share for share in traffic.values() if not isinstance(share, int) or not 0 <= share <= 100]
     if wrong:
         return f"A traffic share must be a whole number from 0 to 100, found {wrong[0]!r}."
+    unready = sorted(name for name, share in traffic.items() if share and deployments[name.lower()] != "Succeeded")
+    if unready:
+        found = ", ".join(f"{name} is {deployments[name.lower()]}" for name in unready)
+        return f"Traffic is assigned to deployments that are not in Succeeded provisioning state: {found}."
     total = sum(traffic.values())
     return None if total in (0, 100) else f"The traffic shares must add up to 0 or 100, found {total}."
 

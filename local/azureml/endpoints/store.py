@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from local.azureml import operations
@@ -13,7 +14,8 @@ from local.azureml.services import Services
 
 KIND = "endpoint"
 DEPLOYMENT_KIND = "deployment"
-# Looking whether an endpoint is busy and changing it is one step: of two PUTs at once one is answered 409.
+# Looking whether an endpoint is busy and changing it, its deployments included, is one step: of two PUTs at once one
+# is answered 409.
 LOCK = threading.RLock()
 
 
@@ -39,11 +41,12 @@ def list_all(services: Services) -> list[dict[str, Any]]:
     return [doc for _, doc in services.store.list(KIND) if state.status_at(doc, now) is not None]
 
 
-def deployments_of(services: Services, name: str) -> set[str]:
-    """Answer the names of the deployments an endpoint has now, in lower case."""
+def deployments_of(services: Services, name: str) -> dict[str, str]:
+    """Answer the provisioning states of the deployments an endpoint has now, by their names in lower case."""
     now = services.now()
     found = services.store.list(DEPLOYMENT_KIND, f"{name.lower()}/")
-    return {key.rpartition("/")[2] for key, doc in found if deployment_state.status_at(doc, now) is not None}
+    states = {key.rpartition("/")[2]: deployment_state.status_at(doc, now) for key, doc in found}
+    return {deployment: status for deployment, status in states.items() if status is not None}
 
 
 def put(services: Services, name: str, request: EndpointRequest, api_version: str) -> tuple[dict[str, Any], str]:
@@ -63,6 +66,8 @@ def _put(services: Services, name: str, request: EndpointRequest, api_version: s
     fault = state.traffic_fault(request.traffic, deployments_of(services, name))
     if fault is not None:
         raise wire.invalid("InvalidTraffic", fault)
+    if old is None:
+        _remove_deployments(services, name)  # of an endpoint of this name whose deletion was cut off
     operation = operations.begin(services, "oe", state.UPDATE_S if old else state.CREATE_S)
     moved = state.updated(old, request.traffic, now, speed) if old else state.created(now, speed)
     asked = {key: value for key, value in asdict(request).items() if key != "traffic"}
@@ -79,12 +84,23 @@ def _put(services: Services, name: str, request: EndpointRequest, api_version: s
 def delete(services: Services, name: str) -> str:
     """Begin to delete an endpoint; its deployments go at once. Answer the operation's id."""
     now, speed = services.now(), services.config.speed
+    with LOCK:
+        services.store.update(KIND, name.lower(), lambda doc: state.deleted(doc, now, speed))
+        _remove_deployments(services, name)
+    return operations.begin(services, "oe", state.DELETE_S)
+
+
+def purge(services: Services, before: datetime) -> None:
+    """Forget the endpoints that were gone before a moment."""
+    for key, doc in services.store.list(KIND):
+        if state.status_at(doc, before) is None:
+            services.store.delete(KIND, key)
+
+
+def _remove_deployments(services: Services, name: str) -> None:
     for key, doc in services.store.list(DEPLOYMENT_KIND, f"{name.lower()}/"):
         services.store.delete(DEPLOYMENT_KIND, key)
         abandon(services, doc)
-    with LOCK:
-        services.store.update(KIND, name.lower(), lambda doc: state.deleted(doc, now, speed))
-    return operations.begin(services, "oe", state.DELETE_S)
 
 
 def abandon(services: Services, deployment: dict[str, Any]) -> None:

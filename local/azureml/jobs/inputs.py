@@ -13,8 +13,7 @@ from local.azureml import faults
 from local.azureml.identity import issue
 from local.azureml.jobs.state import Job, job_dir
 from local.azureml.services import Services
-
-_BASE_MODELS = {"lora": "SmolLM2-135M-Instruct", "fast": "tiny-random"}
+from local.training import engines
 
 
 class InputError(Exception):
@@ -25,7 +24,7 @@ def honest_tags(engine: str, job: Job) -> dict[str, str]:
     """Say on the job what runs here: a small model stands in for the one that was asked for."""
     return {
         "local.requested_model": job.requested_model,
-        "local.trained_model": _BASE_MODELS[engine],
+        "local.trained_model": engines.FOLDERS[engine],
         "local.engine": engine,
     }
 
@@ -48,7 +47,7 @@ def _job_document(services: Services, job: Job, folder: Path, paths: dict[str, s
     return {
         "name": job.name,
         "engine": config.engine,
-        "base_model_dir": str(config.cache_dir / "models" / _BASE_MODELS[config.engine]),
+        "base_model_dir": str(engines.folder(config.cache_dir, config.engine)),
         "requested_model": job.requested_model,
         "inputs": {**job.inputs, **paths},
         "outputs": {"mlflow_model_folder": str(folder / "outputs" / "mlflow_model_folder")},

@@ -34,7 +34,8 @@ def routes(services: Services) -> list[Route]:
 
 
 def _answer(services: Services, endpoint: str, query: QueryParams) -> dict[str, Any]:
-    start, end = state.parse_timespan(query.get("timespan"), services.now())
+    now, lag_s = services.now(), services.config.metrics_lag_s
+    start, end = state.parse_timespan(query.get("timespan"), now)
     interval = query.get("interval") or "PT1M"
     grain = state.parse_grain(interval)
     wanted = state.parse_filter(query.get("$filter"))
@@ -42,7 +43,8 @@ def _answer(services: Services, endpoint: str, query: QueryParams) -> dict[str, 
     values = []
     for metric in _metrics(query.get("metricnames")):
         aggregations = _aggregations(query.get("aggregation"), metric)
-        series = state.series(store.samples(services, endpoint, metric), metric, wanted, start, end, grain)
+        samples = (one for one in store.samples(services, endpoint, metric) if state.is_published(one, now, lag_s))
+        series = state.series(samples, metric, wanted, start, end, grain)
         resource = resource_id("onlineEndpoints", endpoint)
         values.append(wire.metric(resource, metric, series, aggregations, moments))
     return wire.response(start, end, grain, interval, values)

@@ -137,6 +137,11 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def is_published(sample: Sample, now: datetime, lag_s: float) -> bool:
+    """Tell whether a sample shows already: `lag_s` seconds after its minute has ended; without a lag, at once."""
+    return not lag_s or sample.minute + timedelta(minutes=1, seconds=lag_s) <= now
+
+
 def series(
     samples: Iterable[Sample], metric: Metric, wanted: Filter, start: datetime, end: datetime, grain: timedelta
 ) -> list[tuple[Dimensions, dict[datetime, dict[str, float]]]]:

@@ -116,6 +116,34 @@ def test_faulty_request_is_answered_with_400_and_a_sentence(server: Server, body
     assert "Traceback" not in answer["error"]["message"]
 
 
+# With nothing left of the last layer every token is as likely, and the first, a special one without text, is taken.
+_SILENCE = """
+import sys
+from pathlib import Path
+from transformers import AutoModelForCausalLM
+
+from local.serving.chat_model import ChatModel
+from local.serving.request import Parameters
+
+folder = Path(sys.argv[1])
+model = AutoModelForCausalLM.from_pretrained(folder / "data" / "model")
+model.model.norm.weight.data.zero_()
+model.save_pretrained(folder / "data" / "model")
+chat = ChatModel(folder)
+for parameters in (Parameters(max_new_tokens=1), Parameters(max_new_tokens=8, do_sample=True), Parameters()):
+    print("ANSWER", repr(chat.answer([{"role": "user", "content": "Hello"}], parameters)))
+"""
+
+
+def test_the_tiny_model_always_says_something(trained: Job, tmp_path: Path) -> None:
+    silent = tmp_path / "model"
+    shutil.copytree(trained.model, silent)
+    output, _ = start("-c", _SILENCE, str(silent)).communicate(timeout=60)
+    answers = [line for line in output.splitlines() if line.startswith("ANSWER")]
+    assert len(answers) == 3, output
+    assert "ANSWER ''" not in answers
+
+
 def test_sigterm_ends_the_server_and_its_workers(server: Server) -> None:
     server.process.terminate()
     output, _ = server.process.communicate(timeout=10)

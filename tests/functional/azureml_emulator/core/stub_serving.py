@@ -34,7 +34,8 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(7)
         time.sleep(asked.get("sleep", 0))
         print(f"scored {len(raw)} bytes", flush=True)
-        self._send(200, json.dumps({"output": self.answer, "env": os.environ.get("STUB_SETTING")}).encode())
+        answer = {"output": self.answer, "env": os.environ.get("STUB_SETTING"), "tmpdir": os.environ.get("TMPDIR")}
+        self._send(200, json.dumps(answer).encode())
 
     def _send(self, status: int, content: bytes) -> None:
         self.send_response(status)

@@ -162,6 +162,28 @@ def test_traffic_to_a_missing_deployment_or_not_adding_up_is_refused(client: MLC
     assert client.online_endpoints.get("split").traffic == {"blue": 100}
 
 
+def test_traffic_to_a_deployment_that_is_not_ready_is_refused(client: MLClient, deploy: Deploy, tmp_path: Path) -> None:
+    deploy("early")
+    model = register(client, tmp_path, "slow-early", {"answer.txt": "late", "seconds.txt": "60"})
+    client.online_deployments.begin_create_or_update(deployment("early", "green", model))
+    with pytest.raises(HttpResponseError, match="green is Updating") as refused:
+        set_traffic(client, "early", {"green": 100})
+    assert refused.value.status_code == 400
+    assert client.online_endpoints.get("early").traffic == {"blue": 100, "green": 0}
+    client.online_endpoints.begin_delete("early").result()
+
+
+def test_an_endpoint_made_anew_inherits_nothing(client: MLClient, deploy: Deploy, emulator: Emulator) -> None:
+    deploy("phoenix-two")
+    # As after a kill between the two steps of a deletion.
+    left_over = emulator.services.store.get("deployment", "phoenix-two/blue")
+    assert left_over is not None
+    client.online_endpoints.begin_delete("phoenix-two").result()
+    emulator.services.store.put("deployment", "phoenix-two/blue", left_over)
+    client.begin_create_or_update(ManagedOnlineEndpoint(name="phoenix-two", auth_mode="key")).result()
+    assert list(client.online_deployments.list("phoenix-two")) == []
+
+
 def test_a_model_that_refuses_becomes_424(client: MLClient, deploy: Deploy) -> None:
     deploy("picky")
     answer = score(client, "picky", b"not json")
@@ -179,6 +201,19 @@ def test_a_crashed_process_is_started_again(client: MLClient, deploy: Deploy) ->
     assert score(client, "phoenix", {"die": True}).status_code == 503
     eventually(lambda: score(client, "phoenix").status_code == 200)
     assert client.online_deployments.get("blue", "phoenix").provisioning_state == "Succeeded"
+
+
+def test_temporary_files_of_a_process_are_in_the_state_folder_and_do_not_outlive_its_successor(
+    client: MLClient, deploy: Deploy, emulator: Emulator
+) -> None:
+    deploy("untidy")
+    scratch = emulator.services.config.state_dir / "azureml" / "deployments" / "untidy" / "blue.tmp"
+    left_over = scratch / "left-over"
+    left_over.write_text("by a process that was killed")
+    assert score(client, "untidy").json()["tmpdir"] == str(scratch)
+    score(client, "untidy", {"die": True})
+    eventually(lambda: score(client, "untidy").status_code == 200)
+    assert not left_over.exists()
 
 
 def test_logs_of_a_deployment_are_its_process_output(client: MLClient, deploy: Deploy) -> None:

@@ -42,26 +42,48 @@ def services(tmp_path: Path, certificates: tls.Tls, clock: Clock) -> Iterator[Se
     store.close()
 
 
-def refusal(services: Services, header: str | None) -> str:
+ARM, DATA_PLANE = "/subscriptions/s/resourceGroups/g", "/mlflow/v2.0/subscriptions/s"
+
+
+def refusal(services: Services, header: str | None, path: str = ARM) -> str:
     with pytest.raises(AzureError) as refused:
-        check_token(services, header)
+        check_token(services, header, path)
     assert refused.value.status == 401
     return refused.value.code
 
 
 def test_an_issued_token_is_accepted_and_carries_its_audience(services: Services) -> None:
     token = identity.issue(services, "https://ml.azure.com", endpointName="e")
-    check_token(services, f"Bearer {token}")
+    check_token(services, f"Bearer {token}", DATA_PLANE)
     claims = identity.claims_of(services, token)
     assert (claims["aud"], claims["endpointName"]) == ("https://ml.azure.com", "e")
 
 
 def test_a_token_expires_after_a_day(services: Services, clock: Clock) -> None:
-    token = identity.issue(services, "a")
+    token = identity.issue(services, services.config.base_url)
     clock.now += timedelta(hours=23, minutes=59)
-    check_token(services, f"Bearer {token}")
+    check_token(services, f"Bearer {token}", ARM)
     clock.now += timedelta(minutes=2)
     assert refusal(services, f"Bearer {token}") == "ExpiredAuthenticationToken"
+
+
+@pytest.mark.parametrize("written", ["{}", "{}/", "{}/.default", "{}//.default"])
+def test_a_token_for_resource_manager_is_taken_everywhere(services: Services, written: str) -> None:
+    token = identity.issue(services, written.format(services.config.base_url))
+    for path in (ARM, f"{ARM}/providers/Microsoft.Insights/metrics", DATA_PLANE, "/history/v1.0/subscriptions/s"):
+        check_token(services, f"Bearer {token}", path)
+
+
+def test_a_token_for_somebody_else_is_refused(services: Services) -> None:
+    for audience, path in (
+        ("https://storage.azure.com", ARM),
+        ("https://storage.azure.com", DATA_PLANE),
+        ("https://ml.azure.com", ARM),
+        ("https://management.azure.com", ARM),
+        (f"{services.config.base_url}0", ARM),
+    ):
+        header = f"Bearer {identity.issue(services, audience)}"
+        assert refusal(services, header, path) == "InvalidAuthenticationTokenAudience"
 
 
 def test_no_token_another_scheme_and_a_changed_token_are_refused(services: Services) -> None:

@@ -75,3 +75,25 @@ def test_what_was_written_is_there_after_a_reopening(tmp_path: Path) -> None:
     assert second.get("kind", "key") == {"n": 1}
     first.close()
     second.close()
+
+
+def test_the_number_of_changes_grows_with_every_change_of_its_kind_only(store: Store) -> None:
+    seen = [store.changes("kind")]
+
+    def changed() -> bool:
+        seen.append(store.changes("kind"))
+        return seen[-1] > seen[-2]
+
+    store.put("kind", "key", {"n": 1})
+    assert changed()
+    store.update("kind", "key", lambda doc: {**doc, "n": 2})
+    assert changed()
+    store.insert("kind", "other", {})
+    assert changed()
+    store.delete("kind", "other")
+    assert changed()
+    store.put("another", "key", {})
+    store.insert("kind", "key", {})
+    store.delete("kind", "missing")
+    store.list("kind")
+    assert not changed()

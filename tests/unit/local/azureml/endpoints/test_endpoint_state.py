@@ -75,10 +75,15 @@ def test_bad_names(name: str) -> None:
         ({"blue": 101}, "from 0 to 100, found 101"),
         ({"blue": "100"}, "whole number"),
         ({"blue": -1, "green": 101}, "found -1"),
+        ({"blue": 100, "slow": 0}, None),
+        ({"blue": 50, "Slow": 50}, "not in Succeeded provisioning state: Slow is Updating"),
+        ({"broken": 100}, "broken is Failed"),
     ],
 )
 def test_traffic(traffic: dict[str, int], fault: str | None) -> None:
-    found = state.traffic_fault(traffic, {"blue", "green"})
+    found = state.traffic_fault(
+        traffic, {"blue": "Succeeded", "green": "Succeeded", "slow": "Updating", "broken": "Failed"}
+    )
     assert found is None if fault is None else fault in str(found)
 
 
