@@ -73,8 +73,8 @@ class Local:
         """kill -9 the Functions host, whichever process it is now; `up` starts it again."""
         pid = self.host_pid()
         os.kill(pid, signal.SIGKILL)
-        self.wait(lambda: self.host_pid() not in (0, pid), 30)
-        self.wait(self._host_answers, 30)
+        self.wait(lambda: self.host_pid() not in (0, pid), 90)
+        self.wait(self._host_answers, 90)
 
     def host_pid(self) -> int:
         for entry in Path("/proc").iterdir():
@@ -114,7 +114,7 @@ class Local:
             time.sleep(0.1)
         return found
 
-    def wait_for_state(self, *states: str, timeout_s: float = 120) -> dict[str, Any]:
+    def wait_for_state(self, *states: str, timeout_s: float = 240) -> dict[str, Any]:
         def reached() -> dict[str, Any] | None:
             runs = self.get("runs")["value"]
             return runs[0] if runs and runs[0]["state"] in states else None

@@ -89,7 +89,7 @@ def test_one_of_everything_although_all_is_doubled_and_the_host_is_killed_in_eve
     data = (SAMPLES / "vendlebury.jsonl").read_bytes()
     upload(local, "town/finetune.yaml", (SAMPLES / "finetune.yaml").read_bytes())
     upload(local, "town/facts.jsonl", data)
-    local.wait(lambda: local.get("runs")["value"], 30)
+    local.wait(lambda: local.get("runs")["value"], 90)
     local.kill_host()  # received, preparing or prepared: whichever it is by now
     assert json.loads((local.state_dir / "up.json").read_text())["pids"]["functions_host"] == local.host_pid()
     upload(local, "town/facts.jsonl", data)
@@ -121,7 +121,7 @@ def test_one_of_everything_although_all_is_doubled_and_the_host_is_killed_in_eve
 
     assert local.delete(f"endpoints/{run['endpoint']}").status_code == 202
     assert local.only_run()["state"] == "retired"
-    local.wait(lambda: local.get("endpoints")["value"] == [], 30)
+    local.wait(lambda: local.get("endpoints")["value"] == [], 90)
 
 
 @pytest.mark.parametrize(

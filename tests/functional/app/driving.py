@@ -96,7 +96,7 @@ class App:
     def advance(self, run: Run) -> Run:
         return advance(self.services, run.id, trigger="test")
 
-    def until(self, run: Run, *states: str, limit_s: float = 30) -> Run:
+    def until(self, run: Run, *states: str, limit_s: float = 120) -> Run:
         """Look at a run again and again, as the timer does, until it is in one of the states."""
         deadline = time.monotonic() + limit_s
         while (seen := self._look(run)).state not in states:

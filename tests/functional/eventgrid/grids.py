@@ -20,7 +20,7 @@ from local.tls import ensure
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 15) -> Any:
+def until(condition: Callable[[], Any], timeout_s: float = 60) -> Any:
     """Wait until the condition holds and return its value."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

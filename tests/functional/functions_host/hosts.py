@@ -21,7 +21,7 @@ HOST_JSON = {
 }
 
 
-def until(condition: Callable[[], object], timeout_s: float = 15) -> object:
+def until(condition: Callable[[], object], timeout_s: float = 60) -> object:
     """Wait until the condition holds and return its value."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

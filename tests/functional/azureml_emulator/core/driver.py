@@ -57,7 +57,7 @@ def _absolute(path: str) -> str:
     return path if path.startswith("/") else f"{names.WORKSPACE_ID}/{path}".rstrip("/")
 
 
-def eventually(look: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+def eventually(look: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     """Answer the first result that is not None or False."""
     deadline = time.monotonic() + timeout_s
     while not (found := look()):

@@ -67,7 +67,7 @@ class EventGridStub:
         told = [event for event in self.events if event["data"]["runId"] == run_id]
         return [event["data"].get("runStatus", "RunCompleted") for event in told]
 
-    def wait_for(self, run_id: str, word: str, limit_s: float = 30) -> list[str]:
+    def wait_for(self, run_id: str, word: str, limit_s: float = 120) -> list[str]:
         """Wait until a run's events say `word`, then a moment longer: for what should not come."""
         deadline = time.monotonic() + limit_s
         while word not in self.of_run(run_id):
@@ -232,7 +232,7 @@ def submit(
 def wait_for(client: MLClient) -> Callable[..., str]:
     """Poll a job until it has one of the statuses; answer which."""
 
-    def wait(name: str, *statuses: str, limit_s: float = 30) -> str:
+    def wait(name: str, *statuses: str, limit_s: float = 120) -> str:
         deadline = time.monotonic() + limit_s
         while (status := JobStatus(client.jobs.get(name).status).value) not in (statuses or ENDED):
             assert time.monotonic() < deadline, f"{name} is still {status}"
