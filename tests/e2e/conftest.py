@@ -57,10 +57,15 @@ class Local:
     def stop(self, number: int = signal.SIGINT) -> int:
         """Stop as a person does, with Ctrl-C; returns the exit code."""
         self._process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for the end, whoever brought it about; returns the exit code."""
         code = self._process.wait(60)
         assert self._process.stdout is not None
-        self.said_last = self._process.stdout.read()
-        self._process.stdout.close()
+        if not self._process.stdout.closed:
+            self.said_last = self._process.stdout.read()
+            self._process.stdout.close()
         self._errors.close()
         return code
 
@@ -135,3 +140,4 @@ def local(tmp_path: Path) -> Iterator[Local]:
     yield running
     if running._process.poll() is None:
         running.stop()
+    running.ended()
