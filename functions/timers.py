@@ -21,5 +21,7 @@ def advance_runs(timer: func.TimerRequest) -> None:
 @bp.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%")
 def sweep_idle_endpoints(timer: func.TimerRequest) -> None:
     """Remove the endpoints that nobody uses, and pick up uploads that no event told of."""
-    sweep(services(), trigger="timer")
-    receive_missed(services())
+    try:
+        sweep(services(), trigger="timer")
+    finally:
+        receive_missed(services())

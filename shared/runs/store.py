@@ -103,6 +103,8 @@ class RunStore:
         for _ in range(3):
             owner, change = self._content_owner(run.id, content_key)
             if owner is not None:
+                # This version is spoken for, also when its owner's endpoint has gone: nothing was missed.
+                self.table.upsert_entity({**version, "RunId": owner.id})
                 return owner
             if self._inserted([*rows, *change]):
                 return run
