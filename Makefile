@@ -8,10 +8,11 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 APP := .venv/.installed
 ML := .venv-ml/.installed
+OTHERS := .venv-bench/.installed
 NODE := node_modules/.installed
 SOURCES := function_app.py functions shared local tests bench tools
 
-.PHONY: dataset-is-there help install fmt lint type test test-e2e check demo local bench cover clean worker
+.PHONY: dataset-is-there help install fmt lint type test test-e2e check demo local bench bench-table cover clean worker
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +29,13 @@ $(ML): requirements-ml.txt constraints-ml.txt tools/install_ml.py
 	@echo "Installing what trains and serves into .venv-ml (about 1.3 GB) ..."
 	@.venv-ml/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-ml
 	@.venv-ml/bin/python tools/install_ml.py
+	@touch $@
+
+$(OTHERS): requirements-bench.txt constraints-bench.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 with venv was found. Install one, or: make PYTHON=/path/to/python"; exit 1; }
+	@echo "Installing what benchmarks compare with into .venv-bench (about 700 MB) ..."
+	@.venv-bench/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@
 
 $(NODE): package.json package-lock.json
@@ -61,7 +69,7 @@ worker: $(APP) ## Index the app with Microsoft's real worker, where a Python 3.1
 
 check: lint type test test-e2e worker ## What CI runs
 
-demo: dataset-is-there install ## Watch the whole story on this machine; DATASET=file.jsonl for a dataset of your own
+demo: dataset-is-there install ## Watch the whole story on this machine; DATASET=file for a dataset of your own
 	@$(BIN)/python -m local demo $(if $(DATASET),--dataset "$(DATASET)")
 
 dataset-is-there:
@@ -70,8 +78,11 @@ dataset-is-there:
 local: install ## Start Azure on this machine and keep it running; ARGS="--auth --engine fast" for options
 	@$(BIN)/python -m local up $(ARGS)
 
-bench: install ## Measure; writes bench/results.json
-	$(BIN)/python -m bench
+bench: $(APP) $(NODE) $(OTHERS) ## Measure (about 12 minutes); writes bench/results.json; ARGS="--mb 50 --large-mb 0" for less
+	$(BIN)/python -m bench $(ARGS)
+
+bench-table: $(APP) ## Put bench/results.json into docs/performance.md
+	$(BIN)/python -m bench.table
 
 cover: install ## Run the tests with coverage
 	$(BIN)/coverage run -m pytest -m "not e2e" && $(BIN)/coverage report --include 'shared/*,functions/*,local/*'

@@ -1,5 +1,9 @@
-"""`python -m bench`: run every benchmark and write bench/results.json. Ratios within one run; never a timed test."""
+"""`python -m bench`: run every benchmark and write bench/results.json. Ratios within one run; never a timed test.
 
+Takes the options of `bench.preparation`, by far the longest part.
+"""
+
+import argparse
 import json
 import platform
 import statistics
@@ -10,20 +14,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import goals, preparation
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).with_name("results.json")
 IMPORTS = {"nothing": "pass", "azure.functions": "import azure.functions", "function_app": "import function_app"}
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    preparation.add_arguments(parser)
+    asked = parser.parse_args()
     results = {
         "machine": f"{platform.machine()}, Python {platform.python_version()}, {platform.system()}",
         "date": datetime.now(UTC).date().isoformat(),
         "import": imports(),
         "dataset": dataset(),
+        "preparation": preparation.run(asked),
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
+    print(goals.as_text(results["preparation"]["goals"]))
     return 0
 
 

@@ -38,8 +38,12 @@ _WORDS = _TEXT.split()
 _KANA = "日本語の会話データを準備する関数は、速くて正しい。質問と答えが続きます。メモリは少なく"
 
 
-def rows(style: str, seed: int) -> Iterator[bytes]:
-    """Generate lines for ever: about 1 % broken in six ways, 2 % duplicates, 3 % with a system message."""
+def rows(style: str, seed: int, malformed: bool = True) -> Iterator[bytes]:
+    """Generate lines for ever: about 1 % broken in six ways, 2 % duplicates, 3 % with a system message.
+
+    One duplicate in ten is written with other white space and escapes than its first: the same content in other bytes.
+    malformed: whether one of the six ways is a line that is no JSON, at which many tools give up.
+    """
     chance = random.Random(seed)
     pool = [_text(chance, style) for _ in range(2000)]
     earlier: list[bytes] = []
@@ -47,11 +51,12 @@ def rows(style: str, seed: int) -> Iterator[bytes]:
     while True:
         number += 1
         if earlier and chance.random() < 0.02:
-            yield chance.choice(earlier)
+            again = chance.choice(earlier)
+            yield again if chance.random() < 0.9 else json.dumps(json.loads(again)).encode()
             continue
         row = _row(chance, pool, number, style)
         if chance.random() < 0.01:
-            yield _broken(chance, row)
+            yield _broken(chance, row, malformed)
             continue
         line = _dump(row, style)
         if number % 50 == 0 and len(earlier) < 500:
@@ -85,9 +90,9 @@ def _row(chance: random.Random, pool: list[str], number: int, style: str) -> dic
     return {"prompt": prompt, "messages": messages, "prompt_id": f"{number:064x}"}
 
 
-def _broken(chance: random.Random, row: dict[str, Any]) -> bytes:
+def _broken(chance: random.Random, row: dict[str, Any], malformed: bool) -> bytes:
     messages = row["messages"]
-    kind = chance.randrange(6)
+    kind = chance.randrange(0 if malformed else 1, 6)
     if kind == 0:
         return _dump(row, "compact")[:-20]
     if kind == 1:
@@ -110,11 +115,11 @@ def _dump(row: dict[str, Any], style: str) -> bytes:
     return json.dumps(row, ensure_ascii=False, separators=separators).encode()
 
 
-def generate(path: Path, megabytes: int, style: str = "compact", seed: int = 1) -> None:
+def generate(path: Path, megabytes: int, style: str = "compact", seed: int = 1, malformed: bool = True) -> None:
     """Write a corpus of about `megabytes`."""
     left = megabytes * 1_000_000
     with path.open("wb", buffering=BLOCK) as file:
-        for line in rows(style, seed):
+        for line in rows(style, seed, malformed):
             left -= file.write(line + b"\n")
             if left <= 0:
                 return
@@ -215,13 +220,14 @@ def main() -> None:
     parser.add_argument("--style", choices=STYLES, action="append", help="kinds of corpus; compact unless given")
     parser.add_argument("--directory", type=Path, help="for the files; /dev/shm unless given")
     parser.add_argument("--generate", type=Path, help="only write the corpus")
+    parser.add_argument("--well-formed", action="store_true", help="with --generate: every line is JSON")
     parser.add_argument("--ceiling", type=Path, nargs=2, metavar=("SOURCE", "TARGET"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     styles = asked.style or ["compact"]
     if asked.ceiling:
         ceiling(*asked.ceiling)
     elif asked.generate:
-        generate(asked.generate, asked.mb, styles[0])
+        generate(asked.generate, asked.mb, styles[0], malformed=not asked.well_formed)
     else:
         print(json.dumps(run(asked.mb, asked.repeat, styles, asked.directory), indent=2))
 

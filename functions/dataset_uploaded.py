@@ -14,7 +14,7 @@ import azurefunctions.extensions.base  # noqa: F401
 from functions.lazy import lazy_module
 from shared.errors import LeaseLostError, RunBusyError
 from shared.runs.lifecycle import advance
-from shared.runs.reception import is_dataset, receive
+from shared.runs.reception import receive_upload
 from shared.services import services
 from shared.storage import find_blob_info
 
@@ -26,12 +26,15 @@ _log = logging.getLogger(__name__)
 
 @bp.blob_trigger(arg_name="client", path="datasets/{name}", connection="DATASET_STORAGE", source="EventGrid")
 def dataset_uploaded(client: blob.BlobClient) -> None:  # type: ignore[name-defined]
-    """Receive the dataset as it is now. Idempotency: the run's id, a function of the blob's version and options."""
+    """Receive the blob as it is now, and move on what waits for it.
+
+    Idempotency: the run's id, a function of the blob's version and options.
+    """
     info = find_blob_info(client)
-    if info is None or info.is_folder or not is_dataset(info.name):
-        _log.info("%s/%s is not a dataset, or is gone again", client.container_name, client.blob_name)
+    if info is None:
+        _log.info("%s/%s is gone again", client.container_name, client.blob_name)
         return
-    run, _ = receive(services(), info, trigger="blob")
-    # Busy: an earlier delivery is at it.
-    with contextlib.suppress(RunBusyError, LeaseLostError):
-        advance(services(), run.id, trigger="blob")
+    for run_id in receive_upload(services(), info, trigger="blob"):
+        # Busy: an earlier delivery is at it.
+        with contextlib.suppress(RunBusyError, LeaseLostError):
+            advance(services(), run_id, trigger="blob")

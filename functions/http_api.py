@@ -6,14 +6,14 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from functions.parsing import ChatRequest, StartRequest, body_of, count, flag
-from functions.responses import answering, json_response
+from functions.parsing import ChatRequest, StartRequest, body_of, count, flag, wants_page
+from functions.responses import answering, json_response, page_response
 from shared import sweep as sweeping
 from shared.azureml.jobs import metric_histories
 from shared.errors import InvalidRequestError, SettingsError
 from shared.runs import actions, chat, reception
-from shared.runs.preparation import report_of
 from shared.runs.record import RunState
+from shared.runs.reports import report_of, report_page_of
 from shared.services import services
 
 bp = func.Blueprint()
@@ -56,8 +56,11 @@ def show_run(req: func.HttpRequest) -> func.HttpResponse:
 @bp.route("runs/{run_id}/report", methods=["GET"])
 @answering
 def show_report(req: func.HttpRequest) -> func.HttpResponse:
-    """Show what preparation found in the dataset."""
-    return json_response(report_of(services(), req.route_params["run_id"]))
+    """Show what preparation found in the dataset: JSON, or a page for browsers and `format=html`."""
+    run_id = req.route_params["run_id"]
+    if wants_page(req):
+        return page_response(report_page_of(services(), run_id))
+    return json_response(report_of(services(), run_id), headers={"Vary": "Accept"})
 
 
 @bp.route("runs/{run_id}/metrics", methods=["GET"])

@@ -69,3 +69,37 @@ def count(request: func.HttpRequest, name: str, *, default: int, most: int) -> i
     if not text.isdigit() or not 1 <= int(text) <= most:
         raise InvalidRequestError(f"{name} is {text!r}, expected a whole number from 1 to {most}")
     return int(text)
+
+
+def wants_page(request: func.HttpRequest) -> bool:
+    """Tell whether HTML is wanted rather than JSON: `format`, if given, else what the Accept header prefers.
+
+    On equal terms JSON wins: programs say that they take anything, browsers name text/html first.
+    Raises: InvalidRequestError: `format` is something else.
+    """
+    form = request.params.get("format")
+    if form is None:
+        accepted = _accepted(request.headers.get("Accept") or "*/*")
+        return _quality(accepted, "text/html") > _quality(accepted, "application/json")
+    if form not in ("html", "json"):
+        raise InvalidRequestError(f"format is {form!r}, expected html or json")
+    return bool(form == "html")
+
+
+def _accepted(header: str) -> dict[str, float]:
+    """Read an Accept header: media range -> how much it is liked, 0 to 1. What is malformed is overlooked."""
+    accepted = {}
+    for part in header.lower().split(","):
+        media, *parameters = (piece.strip() for piece in part.split(";"))
+        weights = [value for name, _, value in (p.partition("=") for p in parameters) if name.strip() == "q"]
+        try:
+            accepted[media] = float(weights[0]) if weights else 1.0
+        except ValueError:
+            continue
+    return accepted
+
+
+def _quality(accepted: dict[str, float], media: str) -> float:
+    """Return how much a media type is liked; the most specific range that covers it decides."""
+    ranges = (media, f"{media.partition('/')[0]}/*", "*/*")
+    return next((accepted[one] for one in ranges if one in accepted), 0.0)

@@ -44,6 +44,11 @@ STATUSES: Mapping[type[FinetuneError], HTTPStatus] = {
     TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
     SettingsError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+PAGE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+"""What a page may do: show its own styles and pictures. No script runs, whatever a conversation holds."""
 Handler = Callable[[func.HttpRequest], func.HttpResponse]
 _log = logging.getLogger(__name__)
 
@@ -54,6 +59,18 @@ def json_response(
     """Answer with JSON."""
     data = body if isinstance(body, bytes) else msgspec.json.encode(body)
     return func.HttpResponse(data, status_code=status, headers=dict(headers or {}), mimetype="application/json")
+
+
+def page_response(page: bytes) -> func.HttpResponse:
+    """Answer with a page that needs nothing but itself. It holds conversations, so that nobody is to keep a copy."""
+    headers = {
+        "Vary": "Accept",
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": PAGE_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    return func.HttpResponse(page, headers=headers, mimetype="text/html", charset="utf-8")
 
 
 def problem(status: HTTPStatus, detail: str, kind: str) -> func.HttpResponse:

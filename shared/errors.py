@@ -100,6 +100,18 @@ class DatasetGoneError(StepError):
     retry_helps = False
 
 
+class SiblingGoneError(StepError):
+    """The test file beside the dataset was removed before it was read to its end."""
+
+    reason = "test_file_gone"
+
+
+class DatasetOptionsError(StepError):
+    """The dataset cannot be read with the options given, which only showed when it was read: a tokenizer, mostly."""
+
+    reason = "options"
+
+
 class FoundationModelError(StepError):
     """The foundation model or the fine-tuning component is not in the registry."""
 

@@ -80,6 +80,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _megabytes(text: str) -> int:
+    if not text.isdigit():
+        raise ValueError("a whole number of megabytes, 0 or more")
+    return int(text)
+
+
 def _percent(text: str) -> float:
     return _number_within(text, 0, 100, "a number above 0 and up to 100", low_open=True)
 
@@ -165,6 +171,15 @@ class Settings:
     )
     training_compute: str = setting(
         "TRAINING_COMPUTE", _text, "serverless", "`serverless`, or a cluster's name (made when absent)"
+    )
+    prepare_in_function_max_mb: int = setting(
+        "PREPARE_IN_FUNCTION_MAX_MB", _megabytes, "256", "A larger dataset (million bytes) is prepared in the job"
+    )
+    preparation_compute: str = setting(
+        "PREPARATION_COMPUTE", _text, "serverless", "Where the job prepares a large dataset, as TRAINING_COMPUTE"
+    )
+    preparation_instance_type: str = setting(
+        "PREPARATION_INSTANCE_TYPE", _text, "Standard_E4ds_v4", "VM size to prepare on; its disk holds the dataset"
     )
     training_instance_type: str = setting(
         "TRAINING_INSTANCE_TYPE", _text, "", "VM size to train on; empty: the first that the model allows"

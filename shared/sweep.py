@@ -19,9 +19,9 @@ from shared.errors import (
     RunBusyError,
 )
 from shared.idle import IdlePolicy, Traffic, judge
-from shared.runs.lifecycle import write_status
 from shared.runs.options import effective
 from shared.runs.record import Run, RunState, wants_work
+from shared.runs.status import write_status
 from shared.services import Services
 
 _log = logging.getLogger(__name__)

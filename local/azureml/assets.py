@@ -14,6 +14,8 @@ from local.azureml.http import ARM, AzureError, empty_response, json_response, t
 from local.azureml.services import Services
 
 Properties = dict[str, Any]
+# Under which version an anonymous asset is answered, where that is another one than it was put under.
+ANSWERED_VERSION = "answered_version"
 # What a second PUT of a version may change; the asset itself stays what it was.
 _CHANGEABLE = ("tags", "description", "isArchived", "properties", "stage")
 
@@ -38,7 +40,9 @@ class AssetKind:
 
 def find(services: Services, kind: AssetKind, name: str, version: str) -> dict[str, Any] | None:
     """Answer a stored version: its properties, its times and what `complete` kept for the emulator."""
-    return services.store.get(kind.store_kind, f"{name}/{version}")
+    found = services.store.get(kind.store_kind, f"{name}/{version}")
+    answered = (doc for _, doc in versions(services, kind, name) if doc.get(ANSWERED_VERSION) == version)
+    return found or next(answered, None)
 
 
 def versions(services: Services, kind: AssetKind, name: str) -> list[tuple[str, dict[str, Any]]]:
@@ -49,6 +53,7 @@ def versions(services: Services, kind: AssetKind, name: str) -> list[tuple[str, 
 
 
 def version_wire(kind: AssetKind, name: str, version: str, doc: dict[str, Any]) -> dict[str, Any]:
+    version = doc.get(ANSWERED_VERSION, version)
     return {
         "id": resource_id(kind.collection, name, "versions", version),
         "name": version,

@@ -20,6 +20,7 @@ from local.azureml.deployments import store as deployment_store
 from local.azureml.deployments.supervisor import DeploymentSupervisor
 from local.azureml.endpoints import routes as endpoints
 from local.azureml.endpoints import store as endpoint_store
+from local.azureml.environments import routes as environments
 from local.azureml.events import Outbox
 from local.azureml.identity import identity_app
 from local.azureml.jobs import routes as jobs
@@ -46,6 +47,7 @@ _RESOURCES = (
     datastores,
     data,
     models,
+    environments,
     endpoints,
     deployments,
     metrics,

@@ -7,14 +7,15 @@ from typing import Any
 
 import yaml
 
+from local.demo.preview import Preview
+
 BATCH_ROWS = 4
 TRAINING_S = 120
 # Measured with SmolLM2-135M and LoRA on two cores: seconds a step for each token of a batch.
 _STEP_S_PER_TOKEN = 0.0052
-_CHARACTERS_PER_TOKEN = 3.5
+_PADDING = 1.3
 _LONGEST_ROW, _TEST_ROWS = 256, 16
 _FEWEST_STEPS, _MOST_STEPS = 16, 60
-_READ_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -31,20 +32,15 @@ class Effort:
         return self.max_steps * BATCH_ROWS
 
 
-def effort_for(file: Path) -> Effort:
-    """Look at a file's beginning and decide; a file that is not what it should be is the app's to refuse."""
-    rows, characters = 0, 0
-    with file.open("rb") as lines:
-        for line in lines:
-            rows += 1
-            if rows <= _READ_ROWS:
-                characters += len(line.decode("utf-8", "replace"))
-    tokens = min(_LONGEST_ROW, max(16.0, characters / max(1, min(rows, _READ_ROWS)) / _CHARACTERS_PER_TOKEN))
+def effort_for(found: Preview) -> Effort:
+    """Decide by what a look at the file has found."""
+    # Rows of a batch are padded to its longest one.
+    tokens = min(_LONGEST_ROW, max(16.0, found.tokens_a_row * _PADDING))
     steps = TRAINING_S / (BATCH_ROWS * tokens * _STEP_S_PER_TOKEN)
     return Effort(
         max_steps=int(min(_MOST_STEPS, max(_FEWEST_STEPS, steps))),
         max_seq_length=_LONGEST_ROW,
-        test_fraction=min(0.2, max(0.002, _TEST_ROWS / max(1, rows))),
+        test_fraction=min(0.2, max(0.002, _TEST_ROWS / max(1, found.rows))),
     )
 
 

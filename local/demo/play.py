@@ -13,6 +13,7 @@ from local.demo.api import ApiError, App
 from local.demo.memory import MemoryWatch
 from local.demo.options import BATCH_ROWS, effort_for, finetune_yaml
 from local.demo.patience import Patience
+from local.demo.preview import preview, upload_name
 from local.demo.questions import Messages, Question
 from local.demo.report import headline, moral, states
 from local.demo.story import Story
@@ -89,11 +90,11 @@ class _Plot:
     def _drop(self) -> None:
         file = self.dataset or questions.SAMPLE
         self.project = "demo" if self.dataset else "vendlebury"
-        # Under a name of its own: some names, such as notes.txt, are no datasets to the app.
-        name = f"{self.project}/{'dataset.jsonl' if self.dataset else file.name}"
+        # Under a name of its own: to the app, some names are no datasets (notes.txt), and some are only tested with.
+        name = f"{self.project}/{upload_name(file) if self.dataset else file.name}"
         self.story.chapter(f"A dataset is dropped: datasets/{name}")
         sample = questions.SAMPLES / "finetune.yaml"
-        options = finetune_yaml(sample, effort_for(file)) if self.dataset else sample.read_bytes()
+        options = finetune_yaml(sample, effort_for(preview(file))) if self.dataset else sample.read_bytes()
         self.app.upload(f"{self.project}/finetune.yaml", options)
         self.app.upload(name, file.read_bytes())
         self.report["dataset"] = file.name
@@ -139,7 +140,9 @@ class _Plot:
         if change["to_state"] == "training" and run["plan"]:
             steps = int(run["plan"]["hyperparameters"].get("max_steps", 0))
             self.report["rows_seen"] = steps * BATCH_ROWS
-            self.story.say(f"{steps} steps of {BATCH_ROWS} rows, out of {run['rows']['rows_train']:,}.")
+            # Not known yet when the job is to prepare the dataset first.
+            rows = f", out of {run['rows']['rows_train']:,}" if run["rows"] else ""
+            self.story.say(f"{steps} steps of {BATCH_ROWS} rows{rows}.")
 
     def _watch(self, run: dict[str, Any]) -> str:
         """Show what the run is at, and return it: what changes is progress."""

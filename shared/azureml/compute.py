@@ -53,14 +53,32 @@ def choose_training_compute(
         _checked(name, size, allowed_sizes, sizes)
         _begin_cluster(azureml, name, size)
         raise TransientError(f"cluster {name} ({size}) is being made")
-    state = plain(cluster.provisioning_state).lower()
-    if state == "failed":
-        raise ComputeFailedError(
-            f"The provisioning of cluster {name} has failed. Delete it, or set TRAINING_COMPUTE to another one."
-        )
-    if state in ("creating", "updating", "deleting"):
-        raise TransientError(f"cluster {name} is {state}")
+    _check_ready(cluster, name, "TRAINING_COMPUTE")
     return _checked(name, str(cluster.size), allowed_sizes, sizes)
+
+
+def choose_preparation_compute(azureml: AzureML, *, name: str, size: str) -> str:
+    """Find, or begin to make, the compute that prepares large datasets; any size of the region will do.
+
+    Returns: its size. Raises: ComputeFailedError, ComputeSizeUnknownError; TransientError: a new cluster is being made.
+    """
+    if name.lower() == SERVERLESS:
+        return _known_size(azureml, size, SERVERLESS)
+    cluster = _find_cluster(azureml, name)
+    if cluster is None:
+        _begin_cluster(azureml, name, _known_size(azureml, size, name))
+        raise TransientError(f"cluster {name} ({size}) is being made")
+    _check_ready(cluster, name, "PREPARATION_COMPUTE")
+    return str(cluster.size)
+
+
+def _known_size(azureml: AzureML, size: str, compute: str) -> str:
+    known = _sizes(azureml).get(size.lower())
+    if known is None:
+        raise ComputeSizeUnknownError(
+            f"VM size {size} of {compute} is not offered in the workspace's region. Set PREPARATION_INSTANCE_TYPE."
+        )
+    return str(known.name)
 
 
 def choose_serving_size(azureml: AzureML, *, wanted_size: str, allowed_sizes: Sequence[str] | None) -> str:
@@ -105,6 +123,16 @@ def _checked(compute: str, size: str, allowed_sizes: Sequence[str] | None, sizes
         )
     # A size without a GPU trains nothing in Azure; where the model's own list allows it, one process is right.
     return TrainingCompute(compute, str(known.name), max(1, int(known.gpus or 0)))
+
+
+def _check_ready(cluster: Any, name: str, variable: str) -> None:
+    state = plain(cluster.provisioning_state).lower()
+    if state == "failed":
+        raise ComputeFailedError(
+            f"The provisioning of cluster {name} has failed. Delete it, or set {variable} to another one."
+        )
+    if state in ("creating", "updating", "deleting"):
+        raise TransientError(f"cluster {name} is {state}")
 
 
 def _sizes(azureml: AzureML) -> dict[str, Any]:

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from shared.azureml import preparation as preparing
 from shared.azureml.client import AzureML, plain
 from shared.azureml.compute import SERVERLESS, choose_serving_size, choose_training_compute
 from shared.azureml.foundation_models import get_component, get_foundation_model
 from shared.azureml.hyperparameters import input_specs, resolve
 from shared.azureml.jobs import find_job
+from shared.azureml.preparation import PreparationStep
 from shared.azureml.trouble import understood
 from shared.runs.names import slug
 from shared.runs.options import EffectiveOptions
@@ -53,9 +55,12 @@ def plan_training(azureml: AzureML, run: Run, options: EffectiveOptions) -> tupl
     return plan, [*model.warnings, *notes]
 
 
-def submit(azureml: AzureML, run: Run, plan: TrainingPlan, job_name: str) -> str:
+def submit(
+    azureml: AzureML, run: Run, plan: TrainingPlan, job_name: str, preparation: PreparationStep | None = None
+) -> str:
     """Submit the job under its fixed name, unless it exists already.
 
+    Args: preparation: the step that prepares the dataset first; None when it is prepared.
     Returns: the job's status.
     Idempotency: the job's name. A job that is there is never submitted again, even if it has ended.
     """
@@ -65,7 +70,7 @@ def submit(azureml: AzureML, run: Run, plan: TrainingPlan, job_name: str) -> str
     component = get_component_of(azureml, plan)
     # The SDK's pipeline builder is one stack for the whole process: two threads building at once mix their inputs up.
     with _building, understood(f"submitting job {job_name}"):
-        job = build(component, run, plan, datastore=azureml.settings.prepared_datastore)
+        job = build(component, run, plan, datastore=azureml.settings.prepared_datastore, preparation=preparation)
         job.name = job_name
     with understood(f"submitting job {job_name}"):
         created = azureml.workspace.jobs.create_or_update(job, experiment_name=experiment_name(plan))
@@ -79,8 +84,13 @@ def get_component_of(azureml: AzureML, plan: TrainingPlan) -> Any:
         return azureml.registry.components.get(name, version=version)
 
 
-def build(component: Any, run: Run, plan: TrainingPlan, *, datastore: str) -> Any:
-    """Build the SDK's pipeline object: one node, its output bound to `trained_model`."""
+def build(
+    component: Any, run: Run, plan: TrainingPlan, *, datastore: str, preparation: PreparationStep | None = None
+) -> Any:
+    """Build the SDK's pipeline object: the node that trains, its output bound to `trained_model`.
+
+    With a preparation there is a node in front, and the training waits for its files.
+    """
     from azure.ai.ml import Input
     from azure.ai.ml.constants import AssetTypes
     from azure.ai.ml.dsl import pipeline
@@ -89,20 +99,25 @@ def build(component: Any, run: Run, plan: TrainingPlan, *, datastore: str) -> An
         path = f"azureml://datastores/{datastore}/paths/{run.id}/{file}"
         return Input(type=AssetTypes.URI_FILE, path=path)
 
+    def training(train: Any, test: Any) -> Any:
+        # Early stopping needs a validation file; without one the component would split it off the training data.
+        node = component(train_file_path=train, validation_file_path=test, test_file_path=test, **inputs)
+        return {OUTPUT: node.outputs.mlflow_model_folder}
+
     inputs = {
         "mlflow_model_path": Input(type=AssetTypes.MLFLOW_MODEL, path=plan.foundation_model_id),
-        "train_file_path": prepared("train.jsonl"),
-        # Early stopping needs a validation file; without one the component would split it off the training data.
-        "validation_file_path": prepared("test.jsonl"),
-        "test_file_path": prepared("test.jsonl"),
         "number_of_gpu_to_use_finetuning": plan.gpus_per_node,
         **compute_inputs(plan.compute, plan.instance_type),
         **plan.hyperparameters,
     }
 
     def finetune() -> Any:
-        node = component(**inputs)
-        return {OUTPUT: node.outputs.mlflow_model_folder}
+        if preparation is None:
+            return training(prepared("train.jsonl"), prepared("test.jsonl"))
+        # The SDK names the node after this variable: preparing.NODE.
+        prepare_dataset = preparing.component()(**preparing.inputs(preparation, datastore=datastore))
+        preparing.bind(prepare_dataset, preparation, datastore=datastore)
+        return training(prepare_dataset.outputs.train, prepare_dataset.outputs.test)
 
     job = pipeline(finetune, name=plan.display_name, display_name=plan.display_name)()
     job.settings.force_rerun = True

@@ -3,7 +3,9 @@
 from shared.dataset.errors import DatasetError, DatasetRejectedError, PrepareOptionsError
 from shared.dataset.options import PrepareOptions
 from shared.dataset.prepare import prepare
-from shared.dataset.report import Histogram, Progress, Report, Tally
+from shared.dataset.repair import repair
+from shared.dataset.report import Histogram, Progress, Report, SystemPrompts, Tally
+from shared.dataset.samples import Samples
 from shared.dataset.split import Writer
 
 __all__ = [
@@ -14,7 +16,10 @@ __all__ = [
     "PrepareOptionsError",
     "Progress",
     "Report",
+    "Samples",
+    "SystemPrompts",
     "Tally",
     "Writer",
     "prepare",
+    "repair",
 ]

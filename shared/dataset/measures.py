@@ -5,38 +5,42 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from shared.dataset import tokens
 from shared.dataset.report import Bucket, Histogram
+from shared.dataset.tokens import TokenCounter
 
 # Messages, characters of all of them, characters of the prompt, bytes of the row as JSON without its prompt_id.
 Measured = tuple[int, int, int, int]
 
 
 class Measures:
-    """Distributions over the kept rows."""
+    """Distributions over the kept rows. counter: counts tokens, which are estimated without it.
 
-    def __init__(self) -> None:
+    context_window: tokens; what is longer is counted, and how many of its tokens would be cut off.
+    """
+
+    def __init__(self, context_window: int | None = None, counter: TokenCounter | None = None) -> None:
         self.turns = Distribution(exact=32)
         self.characters = Distribution(exact=1)
         self.approx_tokens = Distribution(exact=1)
+        self.counter = counter
+        self.texts: list[list[str]] = []
+        self.rows_over_context = self.tokens_over_context = 0
+        self._context_window = context_window
 
     def count(self, rows: Sequence[Measured]) -> None:
-        """Count many rows at once."""
-        if rows:
-            self.turns.add([row[0] - row[0] % 2 for row in rows])  # an odd message is the system's
-            self.characters.add([row[1] for row in rows])
-            self.approx_tokens.add([approx_tokens(*row) for row in rows])
-
-
-def approx_tokens(messages: int, characters: int, prompt_characters: int, encoded_bytes: int) -> int:
-    """Estimate tokens from characters: four of English, one of Chinese or Japanese, each a token.
-
-    What the row is longer than its characters (and about 30 bytes of JSON a message) comes from escapes and from
-    characters of several bytes: both take more tokens. The row holds the prompt twice, so that only the messages' share
-    of it counts. The chat template adds about 4 tokens a message.
-    """
-    twice = characters + prompt_characters
-    surplus = max(0, encoded_bytes - twice - 30 * messages - 22) * characters // max(1, twice)
-    return (5 * characters + 7 * surplus) // 20 + 4 * messages
+        """Count many rows at once; with a counter, their texts lie in `texts`."""
+        if not rows:
+            return
+        self.turns.add([row[0] - row[0] % 2 for row in rows])  # an odd message is the system's
+        self.characters.add([row[1] for row in rows])
+        counts = self.counter.count(self.texts) if self.counter else [tokens.estimate(*row) for row in rows]
+        self.texts.clear()
+        self.approx_tokens.add(counts)
+        if self._context_window is not None:
+            over = [count - self._context_window for count in counts if count > self._context_window]
+            self.rows_over_context += len(over)
+            self.tokens_over_context += sum(over)
 
 
 class Distribution:

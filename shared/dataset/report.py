@@ -46,6 +46,14 @@ class Tallies(dict[str, Tally]):
             tally = self[code] = Tally()
         tally.add(line)
 
+    def add_run(self, code: str, line: int, count: int) -> None:
+        """Count a finding in each of several lines, one behind the other."""
+        for number in range(line, line + min(count, FIRST_LINES)):
+            self.add(code, number)
+        if count > FIRST_LINES:
+            self[code].count += count - FIRST_LINES
+            self._last_line[code] = line + count - 1
+
     def count(self, code: str) -> int:
         """Number of findings of `code`."""
         tally = self.get(code)
@@ -80,15 +88,31 @@ class Histogram(msgspec.Struct, frozen=True):
     buckets: list[Bucket]
 
 
+class SystemPrompts(msgspec.Struct, frozen=True, kw_only=True):
+    """System messages of the kept rows. distinct: counted up to 1,000."""
+
+    rows_with: int = 0
+    rows_without: int = 0
+    distinct: int = 0
+
+
 class Report(msgspec.Struct, kw_only=True):
     """Everything a person or a program wants to know about a prepared dataset.
 
     rows_read = rows_kept + rows_duplicate + rows_sampled_out + rows_rejected; rows_kept = rows_train + rows_test.
-    A row is a line that is not blank. Lines are counted from 1, blank ones included.
+    A row is a line that is not blank, a value of an array, or a record of a table. first_lines count lines of the file
+    or, as numbered_by says, rows; both from 1, blank lines included.
+
+    A dataset that comes with a test file of its own: the counts are the sums of both files, first_lines are those of
+    the training file, and test_file is what was found in the other one.
 
     turns, characters, approx_tokens: over the kept rows; turns leave the system message out.
     notes: what was repaired or ignored in rows that were read; a row may have several.
-    content_hash: of the bytes read ("xxh3_128:..."); test_sha256: of test.jsonl, null when rejected.
+    tokens: whether approx_tokens are "estimated" or "exact". rows_over_context, tokens_over_context: kept rows longer
+    than the context window, and how many of their tokens training would cut off.
+    rows_mendable: rows that were mended, or that repaired.jsonl holds mended.
+    content_hash: of the kept conversations in their order ("xxh3_128:..."), the same in every format. test_sha256: of
+    test.jsonl, null when rejected.
     """
 
     dataset: str
@@ -112,6 +136,20 @@ class Report(msgspec.Struct, kw_only=True):
     content_hash: str
     test_sha256: str | None
     options: PrepareOptions
+    compression: str | None = None
+    numbered_by: str = "line"
+    system_prompts: SystemPrompts = SystemPrompts()
+    rows_over_context: int = 0
+    tokens_over_context: int = 0
+    tokens: str = "estimated"
+    rows_mendable: int = 0
+    warnings: list[str] = []
+    test_file: Report | None = None
+
+    @property
+    def is_mendable(self) -> bool:
+        """Whether repaired.jsonl would differ from the dataset by a mend."""
+        return bool(self.rows_mendable or "bom_removed" in self.notes)
 
     def to_json(self) -> bytes:
         """The report as indented JSON with a newline at the end."""

@@ -35,6 +35,8 @@ _decode_any = msgspec.json.Decoder().decode
 _MESSAGES = b',"messages":['
 PROMPT_ID = b',"prompt_id":'
 _OWN_PROMPT_ID_BYTES = len(PROMPT_ID) + 66
+_LARGE = 2 * 1024 * 1024
+MAX_VALUES = 1_000_000  # in one row: decoded without a type, each takes up to 100 bytes, however short it is written
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -43,6 +45,8 @@ def decode_object(line: bytes) -> dict[str, Any]:
 
     Raises: RowError: it is no JSON object; the reason says what it is instead.
     """
+    if len(line) > _LARGE and line.count(b",") + line.count(b"[") + line.count(b"{") > MAX_VALUES:
+        raise RowError("too_many_values")
     try:
         value = _decode_any(line)
     except UnicodeDecodeError:

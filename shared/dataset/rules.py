@@ -56,6 +56,28 @@ def _settle_roles(messages: list[Message], roles: Sequence[str], note: Note) -> 
     note("trailing_user_cut")
 
 
+def without_blank_turns(messages: list[Message]) -> list[Message] | None:
+    """Take blank messages out, a question with its answer, so that the rest is a conversation still.
+
+    A blank question takes its answer along, a blank answer its question. Returns: None if nothing useful is left.
+    """
+    system = messages[:1] if messages and messages[0].role == "system" else []
+    spoken = messages[len(system) :]
+    system = [message for message in system if not _is_blank(message)]
+    pairs = zip(spoken[::2], spoken[1::2], strict=False)
+    kept = [message for pair in pairs if not any(map(_is_blank, pair)) for message in pair]
+    return [*system, *kept] if kept else None
+
+
+def _is_blank(message: Message) -> bool:
+    return not message.content or message.content.isspace()
+
+
+def has_control_escape(encoded: bytes) -> bool:
+    """Whether an encoded row may hold control characters: they are written as escapes, but for DEL."""
+    return b"\x7f" in encoded or _CONTROL_ESCAPE.search(encoded) is not None
+
+
 def check_control_characters(texts: list[str]) -> None:
     """Refuse control characters in a conversation. Raises: RowError: there is one."""
     if any(map(_CONTROL.search, texts)):
@@ -70,8 +92,9 @@ class ControlScan:
     for two-byte needles, and many times as fast as looking at the decoded text.
     """
 
-    def __init__(self, buffer: bytes, start: int) -> None:
+    def __init__(self, buffer: bytes, start: int, stop: int) -> None:
         self._buffer = buffer
+        self._stop = stop
         self._escape_at = self._find_escape(start)
         self._delete_at = self._find_delete(start)
         self.next_at = min(self._escape_at, self._delete_at)
@@ -85,9 +108,9 @@ class ControlScan:
         self.next_at = min(self._escape_at, self._delete_at)
 
     def _find_escape(self, start: int) -> int:
-        found = _CONTROL_ESCAPE.search(self._buffer, start)
-        return found.start() if found else len(self._buffer)
+        found = _CONTROL_ESCAPE.search(self._buffer, start, self._stop)
+        return found.start() if found else self._stop
 
     def _find_delete(self, start: int) -> int:
-        at = self._buffer.find(b"\x7f", start)
-        return at if at >= 0 else len(self._buffer)
+        at = self._buffer.find(b"\x7f", start, self._stop)
+        return at if at >= 0 else self._stop

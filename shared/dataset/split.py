@@ -142,6 +142,28 @@ class Split:
             self._held = None
 
 
+class GivenSides:
+    """The sides of a dataset that comes with a test file of its own: each file's rows go to one side."""
+
+    def __init__(self, train: Writer, test: Writer) -> None:
+        self.train = Output(train, hashed=False)
+        self.test = Output(test, hashed=True)
+        self.reads_test = True
+
+    def add(self, _: bytes, row: bytes) -> None:
+        """Write a row to the side of the file that is being read."""
+        (self.test if self.reads_test else self.train).add(row)
+
+    def finish(self) -> bool:
+        """Pass everything on. Returns: whether both sides have a row."""
+        self.train.flush()
+        self.test.flush()
+        return bool(self.train.rows and self.test.rows)
+
+    def close(self) -> None:
+        """Nothing is held back here."""
+
+
 def share(fraction: float) -> bytes:
     """The digest below which `fraction` (at most 1) of all digests lie; empty for none."""
     return min(int(fraction * 2**64), 2**64 - 1).to_bytes(8, "big") if fraction else b""

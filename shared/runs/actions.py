@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from shared.errors import ActionRefusedError, LeaseLostError, RunBusyError
-from shared.runs.lifecycle import advance, write_status
+from shared.runs.lifecycle import advance
 from shared.runs.record import MOVING, RETRY_FROM, Run, RunState
+from shared.runs.status import write_status
 from shared.services import Services
 
 
@@ -57,6 +58,7 @@ def retry(services: Services, run_id: str) -> Run:
         )
         run.failure = None
         run.cancel_requested = False
+        run.asked = True
     write_status(services, run)
     services.notifier.run_state_changed(run)
     return run

@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-import msgspec
-
 from shared.azureml.trouble import understood
 from shared.dataset import DatasetRejectedError
 from shared.errors import FinetuneError, LeaseLostError, OutOfAttemptsError, RunBusyError, StepError, TransientError
-from shared.runs import names
 from shared.runs.context import CancelRequestedError, Context, Moved, Waiting
 from shared.runs.record import MOVING, Failure, Run, RunState, wants_work
+from shared.runs.status import write_status
 from shared.runs.steps import STEPS, clean_up, is_over, stop_straggler
 from shared.services import Services
 
@@ -97,8 +95,7 @@ def _step(context: Context, trigger: str) -> bool:
         return _fail(context, fault)
     else:
         if isinstance(outcome, Waiting):
-            run.waiting_for, run.attempts, run.next_attempt_at = outcome.for_what, 0, None
-            return False
+            return _wait(context, outcome)
         # A wish to cancel may have come while the step was at work; it is seen before anything goes live.
         context.save()
         if not run.cancel_requested:
@@ -120,6 +117,16 @@ def _outcome(context: Context) -> Moved | Waiting:
         raise TransientError(f"unexpected {type(fault).__name__}; see the app's log") from fault
 
 
+def _wait(context: Context, outcome: Waiting) -> bool:
+    run = context.run
+    is_news = run.waiting_for != outcome.for_what
+    run.waiting_for, run.attempts, run.next_attempt_at = outcome.for_what, 0, None
+    if is_news:
+        context.save()
+        write_status(context.services, run)
+    return False
+
+
 def _try_later(context: Context, trouble: TransientError) -> bool:
     run = context.run
     run.attempts += 1
@@ -135,6 +142,8 @@ def _pause(context: Context, trouble: Exception, waiting_for: str) -> None:
     run.waiting_for = waiting_for
     run.next_attempt_at = context.now + pause_after(run.attempts, getattr(trouble, "retry_after", None))
     _log.info("run %s, %s: attempt %d: %s", run.id, run.state, run.attempts, waiting_for)
+    context.save()
+    write_status(context.services, run)
 
 
 def _fail(context: Context, fault: StepError) -> bool:
@@ -180,14 +189,3 @@ def _move(context: Context, to: RunState, trigger: str, reason: str) -> None:
     _log.info("run %s: %s -> %s (%s): %s", run.id, before, to, trigger, reason)
     write_status(services, run)
     services.notifier.run_state_changed(run)
-
-
-def write_status(services: Services, run: Run) -> None:
-    """Keep `runs/{run id}/status.json` up to date, for people who have only the storage account. Never stops a run."""
-    from azure.core.exceptions import AzureError
-
-    try:
-        data = msgspec.json.format(msgspec.json.encode(run))
-        services.blobs.write_small(names.RUNS, f"{run.id}/status.json", data)
-    except AzureError as fault:
-        _log.warning("run %s: status.json was not written: %s", run.id, type(fault).__name__)

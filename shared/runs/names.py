@@ -9,9 +9,38 @@ from datetime import datetime
 import msgspec
 
 DATASETS, PREPARED, RUNS = "datasets", "prepared", "runs"
+# What lies beside datasets and is none: notes and options, and what Hugging Face's libraries save with data and models.
+_IGNORED_SUFFIXES = (".yaml", ".yml", ".md", ".txt", ".html", ".schema.json")
+_IGNORED_FILES = frozenset(
+    {
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "dataset_info.json",
+        "dataset_infos.json",
+        "dataset_dict.json",
+    }
+)
 _RUN_ID = re.compile(r"^(?P<slug>[a-z0-9][a-z0-9-]*)-(?P<at>\d{14})-(?P<digest>[0-9a-f]{8})\Z")
 _JOB_NAME = re.compile(r"^(?P<run_id>.+-\d{14}-[0-9a-f]{8})(-r\d+)?\Z")
 _ENDPOINT_NAME_LENGTH = 32  # Azure: 3-32 characters, letters, digits, hyphens, first a letter
+
+
+def is_dataset(blob: str) -> bool:
+    """Tell whether a blob's name can be a dataset's: not a configuration, a note or a hidden file.
+
+    What a file is in truth is found out when it is read: one that is no dataset is rejected, with a report.
+
+    >>> is_dataset("bot/a.jsonl"), is_dataset("bot/finetune.yaml"), is_dataset("bot/.a.jsonl.tmp")
+    (True, False, False)
+    """
+    *folders, file = blob.split("/")
+    if any(folder in ("", ".", "..") for folder in folders) or "\\" in blob or not blob.isprintable():
+        return False  # a path that a client could read as another blob's
+    name = file.lower()
+    return bool(file) and not (
+        name.startswith((".", "_")) or name.endswith(_IGNORED_SUFFIXES) or name in _IGNORED_FILES
+    )
 
 
 def project_of(blob: str) -> str:

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from shared.errors import OptionsError
+from shared.runs import dataset_options
+from shared.runs.dataset_options import DatasetOptions
 from shared.settings import Settings, parse_duration
 
 OPTIONS_FILE = "finetune.yaml"
@@ -47,6 +49,7 @@ class RunOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     seed: int | None = None
     compute: ComputeOptions = ComputeOptions()
     deploy: DeployOptions = DeployOptions()
+    dataset: DatasetOptions = DatasetOptions()
     idle_after: str | None = None
     keep: bool | None = None
 
@@ -64,6 +67,7 @@ class EffectiveOptions(msgspec.Struct, frozen=True, kw_only=True):
     serving_instance_type: str
     serving_instance_count: int
     smoke_tests: int
+    dataset: DatasetOptions
     idle_after: timedelta
     keep: bool
 
@@ -94,12 +98,14 @@ def parse_finetune_yaml(data: bytes, name: str) -> dict[str, Any]:
 
 
 def parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Read options from a blob's metadata: `finetune_foundation_model`, and any hyperparameter as `finetune_{name}`.
+    """Read options from a blob's metadata: `finetune_foundation_model`, `finetune_dataset_layout`, and any
+    hyperparameter as `finetune_{name}`.
 
     >>> parse_metadata({"finetune_learning_rate": "1e-4", "author": "me"})
     {'hyperparameters': {'learning_rate': '1e-4'}}
     """
     options: dict[str, Any] = {}
+    of_dataset: dict[str, str] = {}
     for key, value in metadata.items():
         name = key.lower()
         if not name.startswith(METADATA_PREFIX):
@@ -107,8 +113,12 @@ def parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
         name = name.removeprefix(METADATA_PREFIX)
         if name in _TOP_LEVEL:
             options[name] = value
+        elif name.startswith(dataset_options.METADATA_PREFIX):
+            of_dataset[name.removeprefix(dataset_options.METADATA_PREFIX)] = value
         else:
             options.setdefault("hyperparameters", {})[name] = value
+    if of_dataset:
+        options["dataset"] = dataset_options.from_metadata(of_dataset)
     return checked(options, "blob metadata")
 
 
@@ -144,9 +154,11 @@ def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def effective(options: Mapping[str, Any], settings: Settings) -> EffectiveOptions:
     """Lay a run's own options over the app's settings."""
     own = msgspec.convert(options, RunOptions, strict=False)
+    hyperparameters = merge([settings.hyperparameters, own.hyperparameters])
+    context_window = dataset_options.context_window(own.dataset, hyperparameters)
     return EffectiveOptions(
         foundation_model=own.foundation_model or settings.foundation_model,
-        hyperparameters=merge([settings.hyperparameters, own.hyperparameters]),
+        hyperparameters=hyperparameters,
         sample_percent=settings.sample_percent if own.sample_percent is None else own.sample_percent,
         test_fraction=settings.test_fraction if own.test_fraction is None else own.test_fraction,
         seed=own.seed or 0,
@@ -155,6 +167,7 @@ def effective(options: Mapping[str, Any], settings: Settings) -> EffectiveOption
         serving_instance_type=own.deploy.instance_type or settings.serving_instance_type,
         serving_instance_count=own.deploy.instance_count or settings.serving_instance_count,
         smoke_tests=own.deploy.smoke_tests or settings.smoke_tests,
+        dataset=msgspec.structs.replace(own.dataset, context_window=context_window),
         idle_after=parse_duration(own.idle_after) if own.idle_after else settings.idle_after,
         keep=bool(own.keep),
     )
@@ -174,6 +187,7 @@ def _range_faults(options: RunOptions) -> Iterable[str]:
     for name, value in options.hyperparameters.items():
         if isinstance(value, float) and not math.isfinite(value):
             yield f"hyperparameters.{name} is {value}, expected a finite number"
+    yield from dataset_options.faults(options.dataset)
     if options.idle_after is not None:
         try:
             parse_duration(options.idle_after)

@@ -29,13 +29,21 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class PreparedBy(StrEnum):
+    """Who prepares a run's dataset: the function, or, when it is large, the run's job in a step of its own."""
+
+    FUNCTION = "function"
+    JOB = "job"
+
+
 _S = RunState
 _ANYTIME = {_S.FAILED, _S.CANCELLED}
 TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     _S.RECEIVED: frozenset({_S.PREPARING, _S.REJECTED} | _ANYTIME),
     _S.PREPARING: frozenset({_S.PREPARED, _S.REJECTED} | _ANYTIME),
-    _S.PREPARED: frozenset({_S.TRAINING} | _ANYTIME),
-    _S.TRAINING: frozenset({_S.TRAINED} | _ANYTIME),
+    # Rejected as late as this: by a job that prepared the dataset itself.
+    _S.PREPARED: frozenset({_S.TRAINING, _S.REJECTED} | _ANYTIME),
+    _S.TRAINING: frozenset({_S.TRAINED, _S.REJECTED} | _ANYTIME),
     _S.TRAINED: frozenset({_S.REGISTERED} | _ANYTIME),
     _S.REGISTERED: frozenset({_S.DEPLOYING, _S.HELD} | _ANYTIME),
     _S.DEPLOYING: frozenset({_S.VERIFYING} | _ANYTIME),
@@ -46,7 +54,8 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     _S.REJECTED: frozenset(),
     # A retry continues from the step that failed.
     _S.FAILED: frozenset({_S.RECEIVED, _S.PREPARED, _S.TRAINED, _S.REGISTERED}),
-    _S.CANCELLED: frozenset(),
+    # Only what was set aside as a test file, and is asked for by name all the same.
+    _S.CANCELLED: frozenset({_S.RECEIVED}),
 }
 MOVING = frozenset(
     {_S.RECEIVED, _S.PREPARING, _S.PREPARED, _S.TRAINING, _S.TRAINED, _S.REGISTERED, _S.DEPLOYING, _S.VERIFYING}
@@ -95,6 +104,27 @@ class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.container}/{self.blob}"
 
 
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Why rows were left out: the code, the words for it, how many, and the first place where."""
+
+    reason: str
+    words: str
+    rows: int
+    first: str
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """What preparation found in the dataset, as much of it as a person wants to know first."""
+
+    format: str | None
+    layout: str | None
+    left_out: list[Finding] = []
+    warnings: list[str] = []
+    rows_mendable: int = 0
+    repaired: bool = False
+    """Whether `repaired.jsonl` was written."""
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Why a run failed or was rejected, in which state, and whether a retry can help."""
 
@@ -134,7 +164,15 @@ class Run(msgspec.Struct, kw_only=True):
     failure: Failure | None = None
     ending: Failure | None = None
     """A failure that is decided, while what would go on billing is being removed."""
+    asked: bool = False
+    """Whether a person named this very dataset, whatever its name looks like."""
+    set_aside: bool = False
+    """Whether the dataset turned out to be the test file of one beside it, for which the run was cancelled."""
+    test_file: DatasetVersion | None = None
+    """The test file of the user's own that the dataset is prepared with."""
+    prepared_by: PreparedBy | None = None
     rows: dict[str, int] = {}
+    findings: Findings | None = None
     test_sha256: str | None = None
     plan: TrainingPlan | None = None
     job_name: str | None = None

@@ -11,6 +11,8 @@ from datetime import timedelta
 from shared.azureml import endpoints, jobs, pipeline, registration
 from shared.dataset import DatasetRejectedError
 from shared.errors import (
+    DatasetGoneError,
+    DatasetOptionsError,
     DeploymentFailedError,
     EndpointTakenError,
     JobCancelledError,
@@ -19,31 +21,34 @@ from shared.errors import (
     StepError,
     TrainingTooLongError,
 )
-from shared.runs import names
+from shared.runs import handover, names
 from shared.runs.context import Context, Moved, Waiting
 from shared.runs.preparation import prepare_dataset
-from shared.runs.record import RunState
+from shared.runs.record import PreparedBy, RunState
+from shared.runs.siblings import settle
 from shared.runs.smoke_test import smoke_test
 
 Outcome = Moved | Waiting
 MOST_WAITING = timedelta(hours=2)  # a large model on a GPU is up in less than half an hour
 
 
-def begin(_: Context) -> Outcome:
-    """received: nothing to wait for yet; the state says that work has begun."""
-    return Moved(RunState.PREPARING, "preparation begins")
+def begin(context: Context) -> Outcome:
+    """received: wait for what has to lie beside the dataset; then the state says that work has begun."""
+    return settle(context) or Moved(RunState.PREPARING, "preparation begins")
 
 
 def prepare(context: Context) -> Outcome:
-    """preparing: read the dataset, check every row, split it."""
+    """preparing: read the dataset, check every row, split it; a large one is left to the job."""
     run = context.run
+    if handover.is_due(context):
+        return handover.hand_over(context)
+    run.prepared_by = run.prepared_by or PreparedBy.FUNCTION
     try:
         report = prepare_dataset(context)
     except DatasetRejectedError as rejected:
-        run.rows = _rows(rejected.report)
+        handover.record_report(run, rejected.report)
         raise
-    run.rows = _rows(report)
-    run.test_sha256 = report.test_sha256
+    handover.record_report(run, report)
     return Moved(
         RunState.PREPARED,
         f"{report.rows_train} rows to train on, {report.rows_test} held out, of {report.rows_read} read",
@@ -53,18 +58,31 @@ def prepare(context: Context) -> Outcome:
 def submit(context: Context) -> Outcome:
     """prepared: resolve model, compute and hyperparameters, then submit the job under the run's id."""
     run, azureml = context.run, context.services.azureml
-    for file in ("train.jsonl", "test.jsonl"):
-        context.services.blobs.require(names.PREPARED, f"{run.id}/{file}")
+    if run.prepared_by != PreparedBy.JOB:
+        _require_rows(context)
     run.plan, notes = pipeline.plan_training(azureml, run, context.options)
     for note in notes:
         run.note(note)
+    preparation = handover.stage(context)
+    if isinstance(preparation, Waiting):
+        return preparation
+    if preparation is None:
+        _require_rows(context)
     run.job_name = names.job_name(run.id, run.job_retries)
     # Saved before the submit: an event of the job may arrive before the call returns. Of this job nothing is known
     # yet; the status of the one before it (a retry) would keep a cancellation from reaching it.
     run.job_status = None
     context.save()
-    run.job_status = pipeline.submit(azureml, run, run.plan, run.job_name)
-    return Moved(RunState.TRAINING, f"job {run.job_name} submitted to {run.plan.compute} ({run.plan.instance_type})")
+    run.job_status = pipeline.submit(azureml, run, run.plan, run.job_name, preparation)
+    reason = f"job {run.job_name} submitted to {run.plan.compute} ({run.plan.instance_type})"
+    if preparation is not None:
+        reason += f"; first it prepares the dataset on {preparation.compute} ({preparation.instance_type})"
+    return Moved(RunState.TRAINING, reason)
+
+
+def _require_rows(context: Context) -> None:
+    for file in ("train.jsonl", "test.jsonl"):
+        context.services.blobs.require(names.PREPARED, f"{context.run.id}/{file}")
 
 
 def watch_job(context: Context) -> Outcome:
@@ -75,6 +93,9 @@ def watch_job(context: Context) -> Outcome:
     if status is None:
         raise ResourceGoneError(f"Job {run.job_name} is gone: it was deleted outside this app.")
     run.job_status = status
+    waiting = handover.follow(context, has_ended=status in jobs.ENDED, has_completed=status == jobs.COMPLETED)
+    if waiting is not None and status in jobs.ENDED:
+        return waiting
     if status == jobs.COMPLETED:
         return Moved(RunState.TRAINED, f"job {run.job_name} completed")
     if status == jobs.CANCELED:
@@ -166,7 +187,8 @@ def verify(context: Context) -> Outcome:
 
 def is_over(fault: StepError) -> bool:
     """Tell whether a fault means that a training run's job has ended; any other one only means that it was not seen."""
-    return isinstance(fault, JobFailedError | JobCancelledError | TrainingTooLongError | ResourceGoneError)
+    ends = JobFailedError | JobCancelledError | TrainingTooLongError | ResourceGoneError
+    return isinstance(fault, ends | DatasetGoneError | DatasetOptionsError)
 
 
 def clean_up(context: Context) -> None:
@@ -178,6 +200,8 @@ def clean_up(context: Context) -> None:
     if run.job_name and run.job_status not in jobs.ENDED:
         jobs.cancel_job(azureml, run.job_name)
         run.job_status = jobs.CANCELED
+    if run.cancel_requested:
+        handover.drop_versions(context)
     if run.endpoint:
         endpoint = endpoints.find_endpoint(azureml, run.endpoint)
         if endpoint and endpoint.tags.get(pipeline.RUN_TAG) == run.id and endpoint.state != endpoints.DELETING:
@@ -252,16 +276,3 @@ def _raise_if_too_long(context: Context, what: str) -> None:
         raise DeploymentFailedError(
             f"After {MOST_WAITING} {what}. It is being removed, because it may bill; a retry makes it anew."
         )
-
-
-def _rows(report: object) -> dict[str, int]:
-    fields = (
-        "rows_read",
-        "rows_kept",
-        "rows_train",
-        "rows_test",
-        "rows_duplicate",
-        "rows_sampled_out",
-        "rows_rejected",
-    )
-    return {name: int(getattr(report, name)) for name in fields}

@@ -7,7 +7,7 @@ import json
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -93,8 +93,8 @@ class RunStore:
     def create(self, run: Run, version_key: str, content_key: str | None) -> Run:
         """Insert a run, or return the one that is there for the same delivery, or for the same content.
 
-        Args: version_key: of the blob's version, for `knows`. content_key: of the dataset and the options; None: the
-        content is not known before it is read.
+        Args: version_key: of the blob's version, for `run_of_version`. content_key: of the dataset and the options;
+        None: the content is not known before it is read.
         Idempotency: run and content key are inserted in one transaction, so that of two deliveries one wins.
         Raises: RunBusyError: the content's owner kept changing.
         """
@@ -130,15 +130,24 @@ class RunStore:
         condition = {"etag": found.metadata["etag"], "match_condition": MatchConditions.IfNotModified}
         return None, [("update", row, condition)]
 
-    def knows(self, version_key: str) -> bool:
-        """Tell whether a version of a blob has a run, with whatever options."""
+    def remember(self, version_key: str) -> None:
+        """Keep in mind that a version of a blob needs no run, for `run_of_version`. Idempotency: the key."""
+        from azure.core.exceptions import ResourceExistsError
+
+        with suppress(ResourceExistsError):
+            self.table.create_entity({"PartitionKey": PARTITION, "RowKey": f"version_{version_key}", "RunId": ""})
+
+    def run_of_version(self, version_key: str) -> str | None:
+        """Return the id of the run that a version of a blob has, with whatever options.
+
+        Returns: "" when it was received and needs none; None when it was not received.
+        """
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            self.table.get_entity(PARTITION, f"version_{version_key}", select=["RowKey"])
+            return str(self.table.get_entity(PARTITION, f"version_{version_key}", select=["RunId"])["RunId"])
         except ResourceNotFoundError:
-            return False
-        return True
+            return None
 
     def _inserted(self, changes: list[Any]) -> bool:
         """Insert a run with the rows that go with it; False when one of them was there or has changed."""

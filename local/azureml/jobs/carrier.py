@@ -5,10 +5,12 @@ can be followed by another: a process still alive is found again, one that ended
 vanished is started again.
 """
 
+import sys
 import threading
 import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from local.azureml.jobs import inputs, records, state
 from local.azureml.jobs.inputs import InputError
@@ -81,7 +83,8 @@ class JobCarrier:
             self._rest()
             self._enter("Preparing")
         if self._is("Preparing"):
-            inputs.prepare(self._services, self._job())
+            if not self._job().runs_command:
+                inputs.prepare(self._services, self._job())
             self._rest()
             self._enter("Queued")
         if self._is("Queued", "Running"):
@@ -101,16 +104,25 @@ class JobCarrier:
             self._wait()
 
     def _run(self) -> state.Outcome:
-        """Have the process run until something tells how it ended."""
+        """Have the processes run, the command node's first, until something tells how the last one ended."""
+        while True:
+            outcome = self._run_phase()
+            if outcome.code is not None or not self._job().runs_command:
+                return outcome
+            self._process = None
+            self._move(state.next_phase)
+
+    def _run_phase(self) -> state.Outcome:
         while (outcome := self._outcome()) is None:
-            self._process = JobProcess.find(self._folder) or self._start()
+            self._process = JobProcess.find(self._phase_folder()) or self._start()
             self._follow(self._process)
         return outcome
 
     def _outcome(self) -> state.Outcome | None:
         if self._job().attempt == 0:
             return None
-        process = self._process or JobProcess.find(self._folder) or JobProcess.of_old(self._folder)
+        folder = self._phase_folder()
+        process = self._process or JobProcess.find(folder) or JobProcess.of_old(folder)
         self._take_in(process)
         if process.alive():
             return None
@@ -120,13 +132,24 @@ class JobCarrier:
         job = self._job()
         if job.attempt >= state.MAX_ATTEMPTS:
             raise _GivenUpError(f"The job was interrupted {job.attempt} times and is given up.")
-        if job.attempt:
+        if job.runs_command:
+            inputs.prepare_command(self._services, job)
+        elif job.attempt or job.command:
+            # Only now are the command node's results there.
             inputs.prepare(self._services, job)
-            for run_id in (job.name, *(step.run_id for step in job.steps)):
+        if job.attempt:
+            for run_id in (job.name, *(step.run_id for step in job.phase_steps)):
                 forget_logged(self._services.store, run_id)
         tags = inputs.honest_tags(self._services.config.engine, job)
         self._move(lambda job, now: state.begin_attempt(job, now, tags))
-        return JobProcess.start(self._folder, self._services.config.ml_python)
+        if job.runs_command:
+            # The Python of the app stands in for the command's environment.
+            return JobProcess.start(self._phase_folder(), Path(sys.executable), "local.azureml.jobs.command")
+        return JobProcess.start(self._phase_folder(), self._services.config.ml_python)
+
+    def _phase_folder(self) -> Path:
+        job = self._job()
+        return inputs.command_dir(self._services, job) if job.runs_command else self._folder
 
     def _follow(self, process: JobProcess) -> None:
         while process.alive():
@@ -138,7 +161,7 @@ class JobCarrier:
             self._move(_reported(report))
 
     def _end_process(self) -> None:
-        process = self._process or JobProcess.find(self._folder)
+        process = self._process or JobProcess.find(self._phase_folder())
         if process is not None:
             process.terminate()
 

@@ -42,6 +42,29 @@ def prepare(services: Services, job: Job) -> None:
     _write(folder / "job.json", json.dumps(document, indent=1).encode())
 
 
+def prepare_command(services: Services, job: Job) -> Path:
+    """Write what the command node's process reads, and answer its folder. Doing it again does it over."""
+    assert job.command is not None, "only a job with a command node runs one"
+    folder = command_dir(services, job)
+    folder.mkdir(parents=True, exist_ok=True)
+    fault = faults.read(services.config.state_dir, "job")
+    document = {
+        **job.command,
+        "job": job.name,
+        "run_id": job.steps[0].run_id,
+        "storage": services.config.storage,
+        "log": str(job_dir(services, job.name) / "logs" / f"{job.command['node']}.txt"),
+        "fail": fault if fault and fault.get("step") == job.command["node"] else None,
+    }
+    _write(folder / "command.json", json.dumps(document, indent=1).encode())
+    return folder
+
+
+def command_dir(services: Services, job: Job) -> Path:
+    assert job.command is not None, "only a job with a command node has its folder"
+    return job_dir(services, job.name) / "nodes" / str(job.command["node"])
+
+
 def _job_document(services: Services, job: Job, folder: Path, paths: dict[str, str]) -> dict[str, Any]:
     config = services.config
     return {
@@ -51,7 +74,7 @@ def _job_document(services: Services, job: Job, folder: Path, paths: dict[str, s
         "requested_model": job.requested_model,
         "inputs": {**job.inputs, **paths},
         "outputs": {"mlflow_model_folder": str(folder / "outputs" / "mlflow_model_folder")},
-        "steps": [{"name": step.name, "run_id": step.run_id} for step in job.steps],
+        "steps": [{"name": step.name, "run_id": step.run_id} for step in job.training_steps],
         "fail": faults.read(config.state_dir, "job"),
         "mlflow": {
             "tracking_uri": f"{config.base_url}/mlflow/v2.0{names.WORKSPACE_ID}",

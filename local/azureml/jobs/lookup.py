@@ -7,9 +7,11 @@ from urllib.parse import unquote
 
 from local import names
 from local.azureml import assets, catalog
+from local.azureml.components import routes as components
 from local.azureml.computes import routes as computes
 from local.azureml.data.routes import KIND as DATA
 from local.azureml.datastores import state as datastores
+from local.azureml.environments.routes import KIND as ENVIRONMENTS
 from local.azureml.http import AzureError
 from local.azureml.models.state import KIND as MODELS
 from local.azureml.services import Services
@@ -18,6 +20,8 @@ from local.azureml.storage import connection
 _REGISTRY_MODEL = re.compile(r"azureml://registries/([^/]+)/models/([^/]+)/(?:versions|labels)/([^/]+)", re.I)
 # azureml:NAME:VERSION, the ARM id, and azureml://subscriptions/.../{models,data}/NAME/versions/VERSION
 _ASSET = re.compile(r"(?:azureml:)?/.*/(models|data)/([^/]+)/versions/([^/]+)|azureml:([^/:]+):([^/:]+)", re.I)
+_COMPONENT = re.compile(r"(?:azureml:)?/.*/components/([^/]+)/versions/([^/]+)", re.I)
+_ENVIRONMENT = re.compile(r"(?:azureml:)?/.*/environments/([^/]+)/versions/([^/]+)", re.I)
 
 
 class WorkspaceLookup:
@@ -63,6 +67,22 @@ class WorkspaceLookup:
         if container_name is None:
             raise _missing(f"Could not find datastore: {datastore} in workspace {names.WORKSPACE}.")
         return container_name, unquote(path)
+
+    def command_component(self, component_id: str) -> Mapping[str, Any]:
+        match = _COMPONENT.fullmatch(component_id)
+        spec = components.find(self._services, *match.groups()) if match else None
+        if spec is None:
+            raise _missing(f"Could not find asset with ID: {component_id}")
+        return spec
+
+    def check_environment(self, environment_id: str) -> None:
+        match = _ENVIRONMENT.fullmatch(environment_id)
+        if match is None or assets.find(self._services, ENVIRONMENTS, *match.groups()) is None:
+            raise _missing(f"Could not find asset with ID: {environment_id}")
+
+    def check_size(self, name: str) -> None:
+        if catalog.vm_size(name) is None:
+            raise AzureError(400, "UserError", f"The specified vmSize {name} is not supported in {names.LOCATION}.")
 
     def check_compute(self, name: str) -> None:
         short = name.rpartition("/")[2].removeprefix("azureml:")

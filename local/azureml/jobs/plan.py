@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from local.azureml.http import AzureError
+from local.azureml.jobs.command_plan import CommandPlan, CommandWorkspace, plan_command
+from local.azureml.jobs.command_plan import invalid as _invalid
 
 COMPONENT = "chat_completion_pipeline"
 # The component's nodes in the order they run, with the components behind them (chat_completion_pipeline 0.0.82).
@@ -25,32 +26,33 @@ _COMPUTE_INPUTS = ("compute_model_import", "compute_preprocess", "compute_finetu
 _MODEL_INPUTS = ("mlflow_model_path", "pytorch_model_path")
 _REGISTRY_COMPONENT = re.compile(r"azureml://registries/([^/]+)/components/([^/]+)/(?:versions|labels)/([^/]+)", re.I)
 _PARENT_INPUT = re.compile(r"\$\{\{parent\.inputs\.([^}]+)\}\}")
+_SIBLING_OUTPUT = re.compile(r"\$\{\{parent\.jobs\.([^.}]+)\.outputs\.([^}]+)\}\}")
 _PARENT_OUTPUT = re.compile(r"\$\{\{parent\.outputs\.([^}]+)\}\}")
 
 Properties = Mapping[str, Any]
 
 
-class Workspace(Protocol):
+class Workspace(CommandWorkspace, Protocol):
     """What a job can refer to. Every lookup raises AzureError in Azure's words when the thing is not there."""
 
     def component(self, registry: str, name: str, version: str) -> Mapping[str, Any]: ...
 
     def model_name(self, uri: str) -> str: ...
 
-    def blob(self, uri: str) -> tuple[str, str]: ...
-
-    def check_compute(self, name: str) -> None: ...
-
 
 @dataclass(frozen=True)
 class Plan:
-    """What will run. `files` maps an input to the blob behind it; `outputs` a pipeline output to the component's."""
+    """What will run. `files` maps an input to the blob behind it; `outputs` a pipeline output to the component's.
+
+    `command`: a command node that runs first.
+    """
 
     node: str
     inputs: dict[str, str]
     files: dict[str, dict[str, str]]
     outputs: dict[str, str]
     requested_model: str
+    command: CommandPlan | None = None
 
 
 def make_plan(properties: Properties, workspace: Workspace) -> Plan:
@@ -58,13 +60,15 @@ def make_plan(properties: Properties, workspace: Workspace) -> Plan:
 
     Raises: AzureError: 400 or 404, naming everything that is wrong.
     """
-    node_name, node = _only_node(properties)
+    node_name, node, command = _nodes(properties, workspace)
     component_id = str(node.get("componentId") or "")
     match = _REGISTRY_COMPONENT.fullmatch(component_id)
     if match is None:
         raise _invalid(f"Node {node_name}: this service runs registry components only, not {component_id!r}.")
     spec = workspace.component(*match.groups())
-    sent = {name: _resolve(value, properties, f"{node_name}.{name}") for name, value in _inputs_of(node).items()}
+    sent = {
+        name: _resolve(value, properties, command, f"{node_name}.{name}") for name, value in _inputs_of(node).items()
+    }
     faults = _unknown_and_missing(spec["inputs"], sent)
     values, files = _defaults(spec["inputs"]), dict[str, dict[str, str]]()
     for name, value in sent.items():
@@ -81,29 +85,40 @@ def make_plan(properties: Properties, workspace: Workspace) -> Plan:
     for name in _COMPUTE_INPUTS:
         if values.get(name, "serverless") != "serverless":
             workspace.check_compute(values[name])
-    return Plan(node_name, values, files, _outputs(node, properties, spec), _requested_model(values, workspace))
+    outputs = _outputs(node, properties, spec)
+    return Plan(node_name, values, files, outputs, _requested_model(values, workspace), command)
 
 
-def _only_node(properties: Properties) -> tuple[str, Mapping[str, Any]]:
+def _nodes(properties: Properties, workspace: Workspace) -> tuple[str, Mapping[str, Any], CommandPlan | None]:
+    """Answer the node that trains, and the command node in front of it if there is one."""
     if properties.get("jobType") != "Pipeline":
         raise _invalid(f"jobType {properties.get('jobType')!r}: this service runs jobs of type Pipeline only.")
     nodes = properties.get("jobs") or {}
-    if len(nodes) != 1:
-        raise _invalid(f"The pipeline has {len(nodes)} nodes; this service runs pipelines of one {COMPONENT} node.")
-    name, node = next(iter(nodes.items()))
-    if not isinstance(node, dict):
-        raise _invalid(f"Node {name} is not an object.")
-    return name, node
+    for name, node in nodes.items():
+        if not isinstance(node, dict):
+            raise _invalid(f"Node {name} is not an object.")
+    commands = [name for name, node in nodes.items() if node.get("type") == "command"]
+    trainings = [name for name in nodes if name not in commands]
+    if len(trainings) != 1 or len(commands) > 1:
+        raise _invalid(
+            f"The pipeline has {len(nodes)} nodes; this service runs pipelines of one {COMPONENT} node, "
+            "with at most one command node in front of it."
+        )
+    command = plan_command(commands[0], nodes[commands[0]], workspace) if commands else None
+    return trainings[0], nodes[trainings[0]], command
 
 
 def _inputs_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
     return node.get("inputs") or {}
 
 
-def _resolve(value: Any, properties: Properties, at: str) -> Mapping[str, Any]:
-    """Follow ${{parent.inputs.NAME}} to the pipeline's own input."""
+def _resolve(value: Any, properties: Properties, command: CommandPlan | None, at: str) -> Mapping[str, Any]:
+    """Follow ${{parent.inputs.NAME}} to the pipeline's own input, ${{parent.jobs.NODE.outputs.NAME}} to a result."""
     if not isinstance(value, dict):
         raise _invalid(f"Input {at} must be an object with job_input_type, not {value!r}.")
+    sibling = _SIBLING_OUTPUT.fullmatch(str(value.get("value", "")))
+    if sibling is not None:
+        return _result(command, *sibling.groups(), at=at)
     match = _PARENT_INPUT.fullmatch(str(value.get("value", "")))
     if match is None:
         return value
@@ -111,6 +126,12 @@ def _resolve(value: Any, properties: Properties, at: str) -> Mapping[str, Any]:
     if not isinstance(parent, dict):
         raise _invalid(f"Input {at} refers to the pipeline's input {match[1]!r}, which it does not have.")
     return parent
+
+
+def _result(command: CommandPlan | None, node: str, output: str, *, at: str) -> Mapping[str, Any]:
+    if command is None or command.node != node or output not in command.outputs:
+        raise _invalid(f"Input {at} refers to output {output!r} of node {node!r}, which does not have it.")
+    return {"uri": command.outputs[output]["uri"], "job_input_type": command.outputs[output]["type"]}
 
 
 def _unknown_and_missing(spec: Mapping[str, Any], sent: Mapping[str, Any]) -> list[str]:
@@ -182,7 +203,3 @@ def _requested_model(values: Mapping[str, str], workspace: Workspace) -> str:
         if name in values:
             return workspace.model_name(values[name])
     return values["huggingface_id"]
-
-
-def _invalid(message: str) -> AzureError:
-    return AzureError(400, "UserError", message, inner=("BadArgument", "ArgumentInvalid"))

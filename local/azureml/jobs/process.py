@@ -28,8 +28,8 @@ class JobProcess:
         self._offset = 0
 
     @classmethod
-    def start(cls, folder: Path, ml_python: Path) -> "JobProcess":
-        """Start `python -m local.training folder` with fresh status and output.
+    def start(cls, folder: Path, python: Path, module: str = "local.training") -> "JobProcess":
+        """Start `python -m module folder` with fresh status and output.
 
         Raises: BlockingIOError: its process is running already. OSError: it could not be started.
         """
@@ -40,7 +40,7 @@ class JobProcess:
             (folder / "logs").mkdir(exist_ok=True)
             with (folder / "logs" / "process.txt").open("ab") as output:
                 child = subprocess.Popen(
-                    [ml_python, "-m", "local.training", folder],
+                    [python, "-m", module, folder],
                     cwd=_ROOT,
                     env={**os.environ, "PYTHONUNBUFFERED": "1"},
                     stdin=subprocess.DEVNULL,

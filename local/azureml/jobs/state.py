@@ -55,7 +55,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Job:
-    """One pipeline job. `request` is what the client sent; `inputs` what the component gets, defaults included."""
+    """One pipeline job. `request` is what the client sent; `inputs` what the component gets, defaults included.
+
+    `command` is the command node that runs first, if there is one: then phase 0 is the command, phase 1 the training.
+    `attempt` counts the processes of the phase.
+    """
 
     name: str
     number: int
@@ -76,6 +80,8 @@ class Job:
     started_at: str | None = None
     ended_at: str | None = None
     error: dict[str, Any] | None = None
+    command: dict[str, Any] | None = None
+    phase: int = 0
     attempt: int = 0
     revision: int = 0
     changes: tuple[dict[str, str], ...] = ()
@@ -86,6 +92,20 @@ class Job:
 
     def step(self, name: str) -> Step | None:
         return next((step for step in self.steps if step.name == name), None)
+
+    @property
+    def runs_command(self) -> bool:
+        """Whether it is the command node's turn."""
+        return self.command is not None and self.phase == 0
+
+    @property
+    def training_steps(self) -> tuple[Step, ...]:
+        return self.steps[1:] if self.command else self.steps
+
+    @property
+    def phase_steps(self) -> tuple[Step, ...]:
+        """The steps that the phase's process runs."""
+        return self.steps[:1] if self.runs_command else self.training_steps
 
     def to_doc(self) -> dict[str, Any]:
         return asdict(self)
@@ -129,9 +149,12 @@ def rested(job: Job, now: datetime, pause: timedelta) -> bool:
 
 
 def begin_attempt(job: Job, now: datetime, tags: Mapping[str, str]) -> Job:
-    """Start the job's process, the first time or after an interruption: its steps begin anew."""
+    """Start the phase's process, the first time or after an interruption: its steps begin anew."""
     running = job if job.status == "Running" else enter(job, "Running", now)
-    steps = tuple(Step(step.name, step.component, step.version, step.run_id) for step in job.steps)
+    anew = {step.name for step in job.phase_steps}
+    steps = tuple(
+        Step(step.name, step.component, step.version, step.run_id) if step.name in anew else step for step in job.steps
+    )
     return replace(
         running,
         steps=steps,
@@ -140,6 +163,11 @@ def begin_attempt(job: Job, now: datetime, tags: Mapping[str, str]) -> Job:
         started_at=job.started_at or now.isoformat(),
         revision=running.revision + 1,
     )
+
+
+def next_phase(job: Job, _: datetime) -> Job:
+    """Go on from the command node to the training."""
+    return replace(job, phase=job.phase + 1, attempt=0, revision=job.revision + 1)
 
 
 def step_reported(job: Job, report: Mapping[str, Any], now: datetime) -> Job:
@@ -184,7 +212,7 @@ def canceled(job: Job, now: datetime) -> Job:
 
 
 def outcome(job: Job, exit_code: int | None, last_words: str) -> Outcome | None:
-    """Judge a job whose process is over by what its steps reported and by its exit code, where that is known.
+    """Judge a phase whose process is over by what its steps reported and by its exit code, where that is known.
 
     Returns: None when nothing tells how it ended: then the job was interrupted and has to be started again.
     """
@@ -194,7 +222,7 @@ def outcome(job: Job, exit_code: int | None, last_words: str) -> Outcome | None:
         return Outcome(
             str(error.get("code") or "UserError"), failed_nodes(job, str(error.get("message") or last_words))
         )
-    finished = all(step.status == "Completed" for step in job.steps)
+    finished = all(step.status == "Completed" for step in job.phase_steps)
     if exit_code is None:
         return Outcome() if finished else None
     if exit_code == 0 and finished:

@@ -84,7 +84,7 @@ def step_run(job: Job, step: Step, base_url: str) -> dict[str, Any]:
                 "azureml.DevPlatv2": "true",
             },
             "tags": {"azureml.nodeid": node_id, "azureml.pipeline": job.name},
-            "target": job.inputs.get("compute_finetune", "serverless"),
+            "target": _target(job, step),
             "currentAttemptId": None,
             "uniqueChildRunComputeTargets": [],
             "retainForLifetimeOfWorkspace": None,
@@ -92,6 +92,12 @@ def step_run(job: Job, step: Step, base_url: str) -> dict[str, Any]:
             "outputs": None,
         },
     )
+
+
+def _target(job: Job, step: Step) -> str:
+    if job.command is not None and job.command["node"] == step.name:
+        return str(job.command["compute"])
+    return job.inputs.get("compute_finetune", "serverless")
 
 
 def details(run: dict[str, Any], log_files: dict[str, str]) -> dict[str, Any]:

@@ -134,7 +134,9 @@ def test_what_is_no_start_is_refused(app: App, body: Any, status: int, kind: str
 
 def test_options_that_cannot_be_used_are_refused(app: App) -> None:
     info = app.upload()
-    for options in ({"speed": 2}, {"sample_percent": 0}, {"hyperparameters": [1]}):
+    of_dataset = ({"layout": "shargpt"}, {"columns": {"answr": "a"}}, {"drop": ["everything"]}, {"test": "../x"})
+    wrong = [{"speed": 2}, {"sample_percent": 0}, {"hyperparameters": [1]}, *({"dataset": own} for own in of_dataset)]
+    for options in wrong:
         assert refused(http_api.start_run, {"dataset": info.name, "options": options}) == (400, "options")
 
 

@@ -21,7 +21,7 @@ def row(role: str, content: str = "x") -> str:
         (b"", {}, "the file is empty"),
         (b"\n \n\n", {}, "the file holds only blank lines"),
         (
-            lines([row("bot"), "{'single': 'quotes'}", row("assistant", "  ")]),
+            lines([row("narrator"), "{'single': 'quotes'}", row("assistant", "  ")]),
             {"unknown_role": [1], "invalid_json": [2], "blank_turn": [3]},
             "none of the 3 rows can be used",
         ),
@@ -63,6 +63,9 @@ def test_a_rejected_run_stays_rejected(app: App) -> None:
         ("a: [1, 2\nb: 3\n", "not valid YAML"),
         ("- just\n- a list\n", "expected options"),
         ("idle_after: soon\n", "idle_after is 'soon'"),
+        ("dataset: {layout: shargpt}\n", "layout is 'shargpt', expected one of"),
+        ("dataset: {columns: {answr: a}}\n", "'answr'"),
+        ("dataset: {drop: [everything]}\n", "'everything'"),
     ],
 )
 def test_options_beside_the_dataset_that_cannot_be_used_reject_the_run(app: App, yaml: str, message: str) -> None:

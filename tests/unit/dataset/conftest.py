@@ -71,6 +71,12 @@ def prepared() -> PrepareBytes:
     return run
 
 
+@pytest.fixture
+def new_sink() -> Callable[[], Sink]:
+    """Make writers that keep what is written to them."""
+    return Sink
+
+
 @pytest.fixture(scope="session")
 def chat() -> Callable[..., dict[str, Any]]:
     """A row in OpenAI's layout: chat("q", "a", "q2", "a2", system="...")."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import sys
+import tracemalloc
 
 from shared.dataset.duplicates import DuplicateTable
 
@@ -20,29 +20,37 @@ def test_every_digest_is_new_once():
     assert len(table) == 30_000
 
 
-def test_digest_across_two_others_is_not_found():
+def test_what_is_there_is_contained():
     table = DuplicateTable()
-    first, second = b"\x00" * 8 + b"\x01" * 8, b"\x00" * 4 + b"\x02" * 4 + b"\x03" * 8
-    across = first[8:] + second[:8]
-    table.add(first)
-    table.add(second)
+    for number in range(5_000):
+        table.add(_digest(number))
 
-    assert table.add(b"\x00" * 4 + across[4:])
-    assert not table.add(first)
+    assert all(_digest(number) in table for number in range(5_000))
+    assert not any(_digest(number) in table for number in range(5_000, 10_000))
+
+
+def test_zeros_are_a_digest_like_any_other():
+    table = DuplicateTable()
+
+    assert bytes(16) not in table
+    assert table.add(bytes(16))
+    assert not table.add(bytes(16))
 
 
 def test_same_prefix_does_not_break_growing():
     table = DuplicateTable()
-    digests = [b"\x00\x00\x00\x00" + number.to_bytes(12, "big") for number in range(6_000)]
+    digests = [bytes(4) + number.to_bytes(4, "big") + bytes(8) for number in range(6_000)]
 
     assert all(map(table.add, digests))
     assert not any(map(table.add, digests))
 
 
-def test_memory_stays_below_32_bytes_a_row():
+def test_memory_stays_below_32_bytes_a_row_also_while_growing():
+    digests = [_digest(number) for number in range(100_000)]
+    tracemalloc.start()
     table = DuplicateTable()
-    for number in range(100_000):
-        table.add(_digest(number))
-        if number > 20_000 and number % 5_000 == 0:
-            size = sys.getsizeof(table._buckets) + sum(map(sys.getsizeof, table._buckets))
-            assert size <= 32 * len(table)
+    for number, digest in enumerate(digests, 1):
+        table.add(digest)
+        if number > 5_000:
+            assert tracemalloc.get_traced_memory()[1] <= 32 * number + 4_096
+    tracemalloc.stop()

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,3 +71,10 @@ def test_a_long_life_stays_within_a_row_and_keeps_beginning_and_end() -> None:
     assert all(len(value) <= CHUNK for key, value in entity.items() if key.startswith("Record"))
     assert sum(len(value) for key, value in entity.items() if key.startswith("Record")) < 400_000
     assert run_of(entity) == run
+
+
+def test_a_row_of_before_jobs_could_prepare_is_read() -> None:
+    run = a_run()
+    old = msgspec.to_builtins(run)
+    del old["prepared_by"]
+    assert msgspec.convert(old, Run) == run

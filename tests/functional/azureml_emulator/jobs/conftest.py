@@ -26,6 +26,7 @@ from local.azureml.environment import client_environment, cloud_metadata, cloud_
 from local.azureml.server import Emulator
 from local.azureml.services import Config
 from local.azurite import Azurite
+from tests.functional.azureml_emulator.jobs.command_jobs import Commands
 from tests.functional.conftest import free_port
 
 _STUB = Path(__file__).parent / "stub_training.py"
@@ -240,3 +241,10 @@ def wait_for(client: MLClient) -> Callable[..., str]:
         return status
 
     return wait
+
+
+@pytest.fixture(scope="module")
+def commands(client: MLClient, registry: MLClient, azurite: Azurite, upload: Callable[..., str]) -> Iterator[Commands]:
+    upload()  # makes the container
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as storage:
+        yield Commands(client, registry, storage)

@@ -16,6 +16,7 @@ from azure.ai.ml import MLClient
 
 from local.azureml.jobs.process import JobProcess
 from local.azureml.services import Config
+from tests.functional.azureml_emulator.jobs.command_jobs import COPY, NODE, Commands
 
 Submit = Callable[..., str]
 WaitFor = Callable[..., str]
@@ -163,3 +164,35 @@ def test_cancel_reaches_a_process_of_the_emulator_before(
     client.jobs.begin_cancel(name).wait(timeout=20)
     assert wait_for(name) == "Canceled"
     assert not lives(emulator, name)
+
+
+def test_command_that_was_interrupted_runs_again_and_the_training_once(
+    emulator: EmulatorProcess, commands: Commands, wait_for: WaitFor
+) -> None:
+    began = "echo begun >> ../began.txt"
+    name = commands.submit(f"{began}; sleep 2; {COPY}")
+    began_file = emulator.job_file(name, f"nodes/{NODE}/began.txt")
+    deadline = time.monotonic() + 20
+    while not began_file.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with down(emulator, signal.SIGKILL):
+        folder = emulator.job_file(name, f"nodes/{NODE}")
+        while JobProcess.find(folder) is not None:  # it ends with the emulator
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert wait_for(name) == "Completed"
+    assert began_file.read_text().split() == ["begun", "begun"]
+    assert emulator.starts(name) == ["start", "end"]
+
+
+def test_command_that_is_done_is_not_run_again_when_the_training_was_interrupted(
+    emulator: EmulatorProcess, commands: Commands, wait_for: WaitFor
+) -> None:
+    name = commands.submit(f"echo begun >> ../began.txt; {COPY}", seconds=3)
+    emulator.wait_for(name, "start")
+    with down(emulator, signal.SIGTERM):
+        pass
+    assert wait_for(name) == "Completed"
+    assert emulator.job_file(name, f"nodes/{NODE}/began.txt").read_text().split() == ["begun"]
+    assert emulator.starts(name) == ["start", "start", "end"]

@@ -143,3 +143,36 @@ def test_crash_without_a_report_tells_exit_code_and_last_words(make_job: MakeJob
 def test_success_needs_every_step(make_job: MakeJob, now: datetime) -> None:
     outcome = state.outcome(running(make_job, now), 0, "")
     assert outcome is not None and outcome.code == "UserError"
+
+
+def with_command(make_job: MakeJob, now: datetime) -> Job:
+    """A job whose command node is running, in front of the component's steps."""
+    steps = (state.Step("make_rows", "rows", "1", state.step_run_id("j1", "make_rows")), *make_job().steps)
+    job = make_job(command={"node": "make_rows"}, steps=steps, status="Queued")
+    return state.begin_attempt(job, now, {})
+
+
+def test_command_node_is_a_phase_of_its_own(make_job: MakeJob, now: datetime) -> None:
+    job = with_command(make_job, now)
+    assert (job.runs_command, [step.name for step in job.phase_steps]) == (True, ["make_rows"])
+    assert state.outcome(job, 0, "") != state.Outcome()
+    job = state.step_reported(job, report("make_rows", "Completed"), now)
+    assert state.outcome(job, 0, "") == state.Outcome()
+    job = state.next_phase(job, now)
+    assert (job.runs_command, job.attempt, len(job.phase_steps)) == (False, 0, len(job.steps) - 1)
+
+
+def test_training_that_starts_anew_keeps_what_the_command_did(make_job: MakeJob, now: datetime) -> None:
+    job = state.step_reported(with_command(make_job, now), report("make_rows", "Completed"), now)
+    job = state.begin_attempt(state.next_phase(job, now), now, {})
+    job = state.step_reported(job, report("ft_nlp_common_validation", "Completed"), now)
+    again = state.begin_attempt(job, now, {})
+    assert [step.status for step in again.steps[:2]] == ["Completed", "NotStarted"]
+    assert again.attempt == 2
+
+
+def test_document_of_an_older_job_has_no_command(make_job: MakeJob) -> None:
+    doc = make_job().to_doc()
+    for new in ("command", "phase"):
+        del doc[new]
+    assert Job.from_doc(doc).phase_steps == make_job().steps
