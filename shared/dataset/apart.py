@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from shared.dataset.errors import DatasetRejectedError, UnusableFileError
+from shared.dataset.errors import DatasetRejectedError, PrepareOptionsError, UnusableFileError
 from shared.dataset.inputs import Input, read_blocks
 from shared.dataset.isolated import IsolatedCrashError, IsolatedError, IsolatedMemoryError, call
 from shared.dataset.options import MIB, PrepareOptions
@@ -27,6 +27,7 @@ from shared.dataset.split import Writer
 # duplicates grows with their rows.
 MEMORY_BYTES = 160 * MIB
 MOST_ON_TOP = 1024 * MIB
+TOKENIZER_BYTES = 512 * MIB  # a vocabulary as a model has it, and the threads that count with it
 SILENCE_S = 60.0
 Emit = Callable[[str, bytes], None]
 OnProgress = Callable[[Progress], None]
@@ -60,11 +61,11 @@ def prepare_apart(
         }
         outputs = {"train": train, "test": test, **({"mended": mended} if mended else {})}
         try:
-            report = _receive(arguments, file, outputs, samples, on_progress)
+            report = _receive(arguments, _memory(paths, options), file, outputs, samples, on_progress)
         except IsolatedMemoryError:
             raise UnusableFileError(
-                f"reading the Parquet file takes more than {MEMORY_BYTES // MIB} MiB of memory; write it with smaller "
-                "row groups and pages, or as JSON Lines",
+                f"reading the Parquet file takes more than {_memory(paths, options) // MIB} MiB of memory; write it "
+                "with smaller pages, or as JSON Lines",
                 format="parquet",
             ) from None
         except IsolatedError as error:
@@ -77,6 +78,12 @@ def prepare_apart(
     if not report.usable:
         raise DatasetRejectedError(report)
     return report
+
+
+def _memory(paths: dict[str, str], options: PrepareOptions) -> int:
+    """Bytes that the child may take."""
+    size = sum(Path(path).stat().st_size for path in paths.values())
+    return MEMORY_BYTES + min(size, MOST_ON_TOP) + (TOKENIZER_BYTES if options.tokenizer else 0)
 
 
 def _spool(file: Input, path: Path, on_progress: OnProgress | None) -> Path:
@@ -94,6 +101,7 @@ def _spool(file: Input, path: Path, on_progress: OnProgress | None) -> Path:
 
 def _receive(
     arguments: dict[str, Any],
+    memory_bytes: int,
     file: Input,
     outputs: dict[str, Writer],
     samples: Samples | None,
@@ -101,11 +109,10 @@ def _receive(
 ) -> Report:
     report: Report | None = None
     shown = 0
-    size = sum(Path(path).stat().st_size for path in arguments["paths"].values())
     frames = call(
         "shared.dataset.apart:prepare_here",
         arguments,
-        memory_bytes=MEMORY_BYTES + min(size, MOST_ON_TOP),
+        memory_bytes=memory_bytes,
         silence_s=SILENCE_S,
         without=("numpy",),  # pyarrow does not need it, and it takes as long to load as pyarrow itself
     )
@@ -117,6 +124,8 @@ def _receive(
         elif kind == "sample" and samples is not None:
             shown += 1
             samples.offer(shown.to_bytes(16), data)
+        elif kind == "options_fault":
+            raise PrepareOptionsError(data.decode())
         elif kind == "report":
             report = Report.from_json(data)
     if report is None:
@@ -151,6 +160,9 @@ def prepare_here(arguments: dict[str, Any], emit: Emit) -> None:
             report = _prepared(files, paths, options, samples, emit)
         except DatasetRejectedError as error:
             report = error.report
+        except PrepareOptionsError as error:
+            emit("options_fault", str(error).encode())
+            return
     for row in samples.rows:
         emit("sample", encode_row(row))
     emit("report", report.to_json())

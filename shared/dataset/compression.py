@@ -14,7 +14,7 @@ _MAGIC = {GZIP: b"\x1f\x8b\x08", ZSTD: b"\x28\xb5\x2f\xfd"}
 _SKIPPABLE = tuple(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16))  # frames without content
 _STEP = 1024 * 1024
 _PIECE = 64 * 1024
-_ALWAYS_ALLOWED = 16 * 1024 * 1024
+ALWAYS_ALLOWED = 16 * 1024 * 1024
 _WINDOW_LOG = 27  # 128 MiB; the zstd command goes no further either, unless it is told to
 
 
@@ -96,7 +96,7 @@ def _damaged(title: str, read: int, written: int) -> str:
 
 
 def _check_size(title: str, read: int, written: int, options: PrepareOptions) -> None:
-    if written > _ALWAYS_ALLOWED and written > read * options.max_expansion:
+    if written > ALWAYS_ALLOWED and written > read * options.max_expansion:
         raise UnusableFileError(
             f"the {title} file unpacks to more than {options.max_expansion:g} times its size ({read:,} bytes became "
             f"{written:,} and there is more); if that is what it should be, upload it unpacked"

@@ -179,7 +179,9 @@ class Judged:
         try:
             if isinstance(error, UnusableFileError):
                 preparation.stop()
-                raise DatasetRejectedError(preparation.report(usable=False, reason=error.reason)) from None
+                report = preparation.report(usable=False, reason=error.reason)
+                report.format = report.format or error.format
+                raise DatasetRejectedError(report) from None
         finally:
             preparation.close()
 

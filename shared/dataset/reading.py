@@ -12,6 +12,7 @@ import msgspec
 
 from shared.dataset import formats, layouts, rules
 from shared.dataset.arrays import Cut, cut_values, opening_of
+from shared.dataset.compression import ALWAYS_ALLOWED
 from shared.dataset.encodings import UTF8_MARK, EncodingWatch
 from shared.dataset.errors import LineTooLongError, RowError, UnusableFileError
 from shared.dataset.inputs import Input
@@ -203,9 +204,12 @@ class Reading:
         from shared.dataset.parquet import batches
 
         self.numbered_by = "row"
-        most = self._options.max_line_bytes
+        options = self._options
+        # As for a packed file: pages may be packed, and a dictionary may repeat one long text in every row.
+        unpacked = int(max(path.stat().st_size * options.max_expansion, ALWAYS_ALLOWED))
+        most = min(unpacked, options.max_unpacked_bytes)
         first = True
-        for batch in batches(path, max_row_bytes=most, max_unpacked_bytes=self._options.max_unpacked_bytes):
+        for batch in batches(path, max_row_bytes=options.max_line_bytes, max_unpacked_bytes=most):
             if first:
                 self._settle_layout(batch[:_DETECT_ROWS])
                 first = False

@@ -25,6 +25,8 @@ def text_of(content: object, note: Note) -> str:
         return content
     if content is None:
         raise RowError("missing_content")
+    if isinstance(content, bytes):  # how the reader of Parquet gives a text that is not UTF-8
+        raise RowError("invalid_utf8")
     if not isinstance(content, list):
         raise RowError("content_not_text")
     note("content_parts_joined")
@@ -63,7 +65,7 @@ def field_text(value: object, note: Note) -> str:
         raise RowError("missing_content")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _digits(value, note)
-    if isinstance(value, list) and value:
+    if isinstance(value, bytes) or (isinstance(value, list) and value):
         return text_of(value, note)
     raise RowError("content_not_text")
 

@@ -216,3 +216,34 @@ def test_bomb_is_read_when_that_is_asked_for(prepared):
 )
 def test_format_is_recognised_by_content_first(head, name, expected):
     assert formats.recognise(head, name).name == expected
+
+
+def test_text_of_a_parquet_file_that_is_not_utf8_costs_its_row(prepared):
+    import io
+
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    raw = pa.array([b"fine", b"caf\xe9", b"good"], pa.binary())
+    answers = pa.Array.from_buffers(pa.string(), 3, raw.buffers())  # as a careless writer does: nothing is checked
+    out = io.BytesIO()
+    pq.write_table(pa.table({"prompt": pa.array(["a", "b", "c"]), "completion": answers}), out)
+
+    found = prepared(out.getvalue())
+
+    assert found.reasons == {"invalid_utf8": 1}
+    assert found.report.rejected_by_reason["invalid_utf8"].first_lines == [2]
+
+
+def test_tokens_of_a_parquet_file_are_counted_too(prepared, chat, tmp_path):
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+
+    found = prepared(writing.parquet([chat("a b", "c"), chat("d", "e")]), tokenizer=str(tmp_path / "tokenizer.json"))
+
+    assert (found.report.tokens, found.report.approx_tokens.total) == ("exact", 5 + 4 * 4)

@@ -72,6 +72,16 @@ def _lying_parquet(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def _repeating_parquet(path: Path) -> None:
+    """Twenty thousand rows, 100 GB, of one answer that is in the file once."""
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    answers = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), pa.array(["x" * 5_000_000]))
+    questions = pa.array([f"question {i}" for i in range(20_000)])
+    pq.write_table(pa.table({"prompt": questions, "completion": answers}), path)
+
+
 CASES = {
     "nesting.jsonl": _deep,
     "one-line.jsonl": lambda path: _sparse(path, b'{"messages":"'),
@@ -99,6 +109,7 @@ CASES = {
     "cut.jsonl.zst": lambda path: path.write_bytes(_cut(zstd.compress(writing.jsonl(ROWS)))),
     "cut.parquet": lambda path: path.write_bytes(_cut(writing.parquet(ROWS))),
     "lying.parquet": _lying_parquet,
+    "dictionary.parquet": _repeating_parquet,
     "binary.jsonl": lambda path: path.write_bytes(os.urandom(MIB)),
 }
 # Files of which a part can be used, and is.
