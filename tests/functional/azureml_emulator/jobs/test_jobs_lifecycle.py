@@ -173,7 +173,7 @@ def test_cancel_ends_the_process(client: MLClient, submit: Submit, wait_for: Wai
 def test_second_job_waits_in_the_queue_and_can_be_canceled_there(
     emulator: Emulator, client: MLClient, submit: Submit, wait_for: WaitFor
 ) -> None:
-    first = submit(seconds=2)
+    first = submit(seconds=120)  # longer than all of this takes on the slowest machine
     wait_for(first, "Running")
     second, third = submit(), submit()
     wait_for(second, "Queued")
@@ -181,7 +181,8 @@ def test_second_job_waits_in_the_queue_and_can_be_canceled_there(
     client.jobs.begin_cancel(second).wait(timeout=20)
     assert wait_for(second) == "Canceled"
     assert client.jobs.get(first).status == "Running"
-    assert (wait_for(first), wait_for(third)) == ("Completed", "Completed")
+    client.jobs.begin_cancel(first).wait(timeout=20)
+    assert (wait_for(first), wait_for(third)) == ("Canceled", "Completed")
     assert not (emulator.services.config.state_dir / "azureml" / "jobs" / second / "starts.txt").exists()
 
 
