@@ -143,7 +143,7 @@ def test_job_whose_process_vanished_is_started_again_and_completes_once(
 def test_stop_ends_the_process_and_the_next_start_goes_on(
     emulator: EmulatorProcess, submit: Submit, wait_for: WaitFor
 ) -> None:
-    running, waiting = submit(seconds=2), submit()
+    running, waiting = submit(seconds=8), submit()
     emulator.wait_for(running, "start")
     wait_for(waiting, "Queued")
     with down(emulator, signal.SIGTERM) as code:
