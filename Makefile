@@ -12,7 +12,7 @@ OTHERS := .venv-bench/.installed
 NODE := node_modules/.installed
 SOURCES := function_app.py functions shared local tests bench tools
 
-.PHONY: dataset-is-there help install fmt lint type test test-e2e check demo local bench bench-table cover clean worker
+.PHONY: dataset-is-there help install fmt lint type test test-e2e test-faults check demo local bench bench-table cover clean worker
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,10 +59,13 @@ type: $(APP) ## Check types
 	$(BIN)/mypy
 
 test: install ## Run unit and functional tests
-	$(BIN)/pytest -m "not e2e" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not e2e and not faults" -n 2 --dist loadfile
 
 test-e2e: install ## Run the whole story in processes of its own
 	$(BIN)/pytest -m e2e
+
+test-faults: install ## Hundreds of runs under faults and kills (minutes); ARGS="--seed 7 --runs 30" replays one storm
+	$(BIN)/pytest tests/faults -m faults $(ARGS)
 
 worker: $(APP) ## Index the app with Microsoft's real worker, where a Python 3.13 is there
 	$(BIN)/python tests/tools/index_with_real_worker.py
@@ -85,7 +88,7 @@ bench-table: $(APP) ## Put bench/results.json into docs/performance.md
 	$(BIN)/python -m bench.table
 
 cover: install ## Run the tests with coverage
-	$(BIN)/coverage run -m pytest -m "not e2e" && $(BIN)/coverage report --include 'shared/*,functions/*,local/*'
+	$(BIN)/coverage run -m pytest -m "not e2e and not faults" && $(BIN)/coverage report --include 'shared/*,functions/*,local/*'
 
 clean: ## Remove what the local Azure has kept, except installed packages and base models
 	rm -rf .local/state .local/demo .local/demo-report.json

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import goals, preparation
+from bench import goals, lifecycle, preparation
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).with_name("results.json")
@@ -30,6 +30,7 @@ def main() -> int:
         "date": datetime.now(UTC).date().isoformat(),
         "import": imports(),
         "dataset": dataset(),
+        "lifecycle": lifecycle.measure(),
         "preparation": preparation.run(asked),
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")

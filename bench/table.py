@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bench.lifecycle import EXTRA, NEEDED
 from bench.measuring import ROOT
 
 RESULTS, PAGE = ROOT / "bench" / "results.json", ROOT / "docs" / "performance.md"
@@ -15,10 +16,13 @@ _Results = Mapping[str, Any]
 
 def main() -> int:
     """Rewrite every part of the page between `<!-- NAME -->` and `<!-- /NAME -->`."""
-    results = json.loads(RESULTS.read_text())["preparation"]
+    results = json.loads(RESULTS.read_text())
     page = PAGE.read_text()
     for name, part in PARTS.items():
-        page = replace(page, name, part(results))
+        page = replace(page, name, part(results["preparation"]))
+    if "lifecycle" in results:
+        for name, part in LIFECYCLE.items():
+            page = replace(page, name, part(results["lifecycle"]))
     PAGE.write_text(page)
     return 0
 
@@ -82,6 +86,34 @@ def _blobs(results: _Results) -> str:
     return _table(("MB", "CPU s of the client", "MB per CPU s", "Peak MB"), rows)
 
 
+def _life(results: _Results) -> str:
+    event = results["event_to_registered_s"]
+    name = "from a job's event to its registered model, the slowest of seven"
+    rows = [(name, "", "", event["wanted"], event["most"])]
+    rows += [
+        (
+            f"one tick, {tick['runs']} runs {tick['what']}",
+            *(tick[key] for key in ("workers", "cpu_s", "wanted", "seconds")),
+        )
+        for tick in results["tick"]
+    ]
+    head = ("", "Threads", "CPU s of the host", "Wanted, s", "Seconds")
+    table = _table(head, [tuple(str(cell) for cell in row) for row in rows])
+    return f"Measured while the machine's load was {results['load']:g} on {results['cores']} cores.\n\n{table}"
+
+
+def _calls(results: _Results) -> str:
+    rows = []
+    for state, needed in NEEDED.items():
+        made = {path: count for path, count in results["calls"].get(state, {}).items() if "storage" not in path}
+        total, enough = sum(made.values()), sum(count for _, count, _ in needed)
+        why = "; ".join(f"{what} {count} ({reason})" for what, count, reason in needed) or "none"
+        extra = ", ".join(f"{path} {count}" for path, count in made.items() if EXTRA.search(path))
+        storage = sum(count for path, count in results["calls"].get(state, {}).items() if "storage" in path)
+        rows.append((state, str(total), str(enough), why, extra or "none", str(storage)))
+    return _table(("State", "Made", "Needed", "What is needed", "The SDK's own", "Storage"), rows)
+
+
 def _cells(cost: _Results | None) -> tuple[str, str, str]:
     if cost is None or "cpu_s" not in cost:
         return "", "", ""
@@ -106,6 +138,8 @@ PARTS = {
     "formats": _formats,
     "blobs": _blobs,
 }
+
+LIFECYCLE = {"life": _life, "calls": _calls}
 
 if __name__ == "__main__":
     sys.exit(main())

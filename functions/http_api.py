@@ -1,4 +1,4 @@
-"""The HTTP API: start, show, cancel, retry, chat with, and clean up by hand."""
+"""The HTTP API: start, show, approve, deploy, cancel, retry, chat with, and clean up by hand."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from shared import sweep as sweeping
 from shared.azureml.jobs import metric_histories
 from shared.errors import InvalidRequestError, SettingsError
 from shared.runs import actions, chat, reception
-from shared.runs.record import RunState
 from shared.runs.reports import report_of, report_page_of
+from shared.runs.states import RunState
+from shared.runs.view import shown
 from shared.services import services
 
 bp = func.Blueprint()
@@ -43,14 +44,17 @@ def list_runs(req: func.HttpRequest) -> func.HttpResponse:
         size=count(req, "top", default=PAGE, most=LARGEST_PAGE),
         token=req.params.get("next"),
     )
-    return json_response({"value": page.runs, "next": page.next_token})
+    return json_response({"value": shown(services(), page.runs), "next": page.next_token})
 
 
 @bp.route("runs/{run_id}", methods=["GET"])
 @answering
 def show_run(req: func.HttpRequest) -> func.HttpResponse:
-    """Show a run: its state, its history, what it made."""
-    return json_response(services().store.get(req.route_params["run_id"]))
+    """Show a run: its state, history and costs, what it made, its place in line, what may be asked of it."""
+    run = services().store.get(req.route_params["run_id"])
+    run.costs = run.costs.at(services().now())
+    (view,) = shown(services(), [run])
+    return json_response(view)
 
 
 @bp.route("runs/{run_id}/report", methods=["GET"])
@@ -70,6 +74,20 @@ def show_metrics(req: func.HttpRequest) -> func.HttpResponse:
     run = services().store.get(req.route_params["run_id"])
     histories = metric_histories(services().plane, run.job_name) if run.job_name and run.job_status else {}
     return json_response({"run": run.id, "job": run.job_name, "metrics": histories})
+
+
+@bp.route("runs/{run_id}/approve", methods=["POST"])
+@answering
+def approve_run(req: func.HttpRequest) -> func.HttpResponse:
+    """Let a held run go on."""
+    return json_response(actions.approve(services(), req.route_params["run_id"]), HTTPStatus.ACCEPTED)
+
+
+@bp.route("runs/{run_id}/deploy", methods=["POST"])
+@answering
+def deploy_run(req: func.HttpRequest) -> func.HttpResponse:
+    """Deploy a run that the quality gate holds, or bring a retired one back."""
+    return json_response(actions.deploy(services(), req.route_params["run_id"]), HTTPStatus.ACCEPTED)
 
 
 @bp.route("runs/{run_id}/cancel", methods=["POST"])

@@ -1,4 +1,4 @@
-"""`.venv/bin/python -m local up | demo | down | status`: Azure on this machine."""
+"""`.venv/bin/python -m local up | demo | down | status | faults | events`: Azure on this machine."""
 
 from __future__ import annotations  # so that a Python too old for the rest can say so
 
@@ -28,7 +28,8 @@ NOT_RUNNING = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     try:
-        options = _parser().parse_args(arguments)
+        wanted = sys.argv[1:] if arguments is None else arguments
+        options = _parser(wanted).parse_args(wanted)
         if sys.version_info < (3, 11):  # noqa: UP036
             raise ModuleNotFoundError("Python 3.11 or newer", name="Python 3.11 or newer")
         return _run(options)
@@ -59,10 +60,10 @@ def _run(options: argparse.Namespace) -> int:
 
 def up(options: argparse.Namespace) -> int:
     """Start everything, say so in one line of JSON, and keep running until Ctrl-C."""
-    from local import lock
+    from local import lock, stopping
     from local.stack import Options, Stack
 
-    stop = _prepare()
+    stop = stopping.prepare()
     with lock.hold(options.state_dir):
         (options.state_dir / "up.json").unlink(missing_ok=True)
         _ensure_base_model(options.engine)
@@ -128,8 +129,24 @@ def status(options: argparse.Namespace) -> int:
     return 0
 
 
+def faults(options: argparse.Namespace) -> int:
+    """Let things go wrong as they do in Azure; local/README.md tells how."""
+    from local.faults import command
+
+    return command.run(options)
+
+
+def events(options: argparse.Namespace) -> int:
+    """Show the app's own events, as a subscriber of its topic received them."""
+    from local.watch import show
+
+    show(options.state_dir, follow=options.follow, as_json=options.json)
+    return 0
+
+
 def demo(options: argparse.Namespace) -> int:
     """Tell the whole story, from a dropped dataset to the endpoint's removal."""
+    from local import stopping
     from local.demo import play
 
     if options.dataset is not None and not options.dataset.is_file():
@@ -139,18 +156,16 @@ def demo(options: argparse.Namespace) -> int:
     if folder != DEMO_STATE and folder.exists() and any(folder.iterdir()):  # it would be emptied
         print(f"local: {folder} is not empty; the demo needs a new --state-dir", file=sys.stderr)
         return 1
-    _prepare()
+    stopping.prepare()
     _ensure_base_model(options.engine)
     return play(dataset=options.dataset, engine=options.engine, state_dir=folder, report_path=options.report)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(wanted: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="up | demo | down | status")
-    for command in (up, demo, down, status):
-        about = (command.__doc__ or "").strip()
-        sub = commands.add_parser(command.__name__, help=about, description=about)
-        sub.set_defaults(command=command)
+    commands = parser.add_subparsers(required=True, metavar="up | demo | down | status | faults | events")
+    for command in (up, demo, down, status, events):
+        sub = _command(commands, command)
         state = DEMO_STATE if command is demo else STATE
         sub.add_argument(
             "--state-dir",
@@ -177,6 +192,9 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--speed", type=float, default=45.0, help="divide Azure's own delays by this (default: 45)"
             )
+        if command is events:
+            sub.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+            sub.add_argument("--json", action="store_true", help="whole events, one a line")
         if command is demo:
             sub.add_argument("--dataset", type=Path, metavar="FILE", help="a chat dataset of your own (JSONL)")
             sub.add_argument(
@@ -186,7 +204,25 @@ def _parser() -> argparse.ArgumentParser:
                 metavar="FILE",
                 help=f"where its numbers are written (default: {DEMO_REPORT.relative_to(ROOT)})",
             )
+    sub = _command(commands, faults)
+    if "faults" in wanted[:1]:  # the other commands start sooner without it
+        _add_faults(sub)
     return parser
+
+
+def _command(commands: Any, command: Any) -> argparse.ArgumentParser:
+    about = (command.__doc__ or "").strip()
+    sub: argparse.ArgumentParser = commands.add_parser(command.__name__, help=about, description=about)
+    sub.set_defaults(command=command)
+    return sub
+
+
+def _add_faults(parser: argparse.ArgumentParser) -> None:
+    try:
+        from local.faults.command import add_parsers
+    except ModuleNotFoundError:  # said later, in a sentence, when somebody wants it
+        return
+    add_parsers(parser, STATE, str(STATE.relative_to(ROOT)))
 
 
 def _port_base(text: str) -> int:
@@ -246,37 +282,6 @@ def _record(stack: Stack) -> dict[str, Any]:
     }
     write_atomically(stack.state_dir / "up.json", json.dumps(line))
     return line
-
-
-def _prepare() -> _Stop:
-    """Make this process one that starts and stops others: it takes signals, and no proxy stands before them."""
-    from local.environment import NO_PROXY
-
-    os.environ.update(NO_PROXY)
-    stop = _Stop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # nohup ignores SIGHUP on purpose. SIGINT is taken even where a shell ignores it for a background job.
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, stop)
-    return stop
-
-
-class _Stop:
-    """What signals do: the first one interrupts the start or, after it, is only noted; later ones do nothing."""
-
-    def __init__(self) -> None:
-        self.asked, self._starting = False, True
-
-    def __call__(self, _number: int, _frame: object) -> None:
-        first, self.asked = not self.asked, True
-        if first and self._starting:
-            raise KeyboardInterrupt
-
-    def ends_start(self) -> None:
-        """Only note signals from now on. Raises: KeyboardInterrupt: one came before, and was lost on its way."""
-        self._starting = False
-        if self.asked:
-            raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -140,6 +140,12 @@ def event_subscriptions(ports: Ports, keys: Keys) -> dict[str, object]:
                 "subjectBeginsWith": None,
                 **common,
             },
+            {
+                "name": "watch",
+                "topic": names.EVENTS_TOPIC,
+                "endpoint": f"https://127.0.0.1:{ports.eventgrid}/local/subscriber",
+                "schema": "CloudEventSchemaV1_0",
+            },
         ],
     }
 

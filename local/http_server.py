@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 _START_LIMIT_S = 30.0
 _STOP_LIMIT_S = 3
@@ -60,7 +60,7 @@ class _PromptServer(Server):
 class ThreadedServer:
     """A server in a thread of its own. `options` are uvicorn's."""
 
-    def __init__(self, app: Starlette, port: int, **options: Any) -> None:
+    def __init__(self, app: ASGIApp, port: int, **options: Any) -> None:
         config = uvicorn.Config(
             app,
             ws="none",

@@ -18,17 +18,17 @@ class AlreadyRunningError(RuntimeError):
 
 
 @contextmanager
-def hold(state_dir: Path) -> Iterator[None]:
-    """Keep the state directory for this process. Do not remove the file `NAME` meanwhile: the lock is on it.
+def hold(state_dir: Path, name: str = NAME) -> Iterator[None]:
+    """Keep the state directory for this process. Do not remove the file `name` meanwhile: the lock is on it.
 
     Raises: AlreadyRunningError: another process holds it.
     """
     state_dir.mkdir(parents=True, exist_ok=True)
     # Not truncated by opening it: it may be another one's.
-    with os.fdopen(os.open(state_dir / NAME, os.O_RDWR | os.O_CREAT, 0o644), "r+") as file:
+    with os.fdopen(os.open(state_dir / name, os.O_RDWR | os.O_CREAT, 0o644), "r+") as file:
         if not _locked_in_time(file.fileno()):
             raise AlreadyRunningError(
-                f"process {_pid(state_dir) or 'unknown'} runs with {state_dir}; "
+                f"process {_pid(state_dir, name) or 'unknown'} runs with {state_dir}; "
                 f"`.venv/bin/python -m local down --state-dir {state_dir}` stops it"
             )
         file.truncate(0)
@@ -40,16 +40,16 @@ def hold(state_dir: Path) -> Iterator[None]:
             file.truncate(0)
 
 
-def holder(state_dir: Path) -> int | None:
-    """Return the id of the process that holds the state directory, None if nobody does."""
+def holder(state_dir: Path, name: str = NAME) -> int | None:
+    """Return the id of the process that holds the state directory by this name, None if nobody does."""
     for _ in range(round(_PATIENCE_S / _PAUSE_S)):
-        if not _is_held(state_dir):
+        if not _is_held(state_dir, name):
             return None
-        pid = _pid(state_dir)
+        pid = _pid(state_dir, name)
         if pid is not None:
             return pid
         time.sleep(_PAUSE_S)
-    raise AlreadyRunningError(f"{state_dir / NAME} is locked, but names no process; try again")
+    raise AlreadyRunningError(f"{state_dir / name} is locked, but names no process; try again")
 
 
 def _locked_in_time(descriptor: int) -> bool:
@@ -60,9 +60,9 @@ def _locked_in_time(descriptor: int) -> bool:
     return False
 
 
-def _is_held(state_dir: Path) -> bool:
+def _is_held(state_dir: Path, name: str) -> bool:
     try:
-        with (state_dir / NAME).open() as file:
+        with (state_dir / name).open() as file:
             return not _try_lock(file.fileno(), fcntl.LOCK_SH)
     except FileNotFoundError:
         return False
@@ -76,6 +76,6 @@ def _try_lock(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _pid(state_dir: Path) -> int | None:
-    text = (state_dir / NAME).read_text()
+def _pid(state_dir: Path, name: str) -> int | None:
+    text = (state_dir / name).read_text()
     return int(text) if text.strip().isdigit() else None

@@ -88,9 +88,14 @@ class Service:
         )
         threading.Thread(target=self._copy_output, args=(self._process.stdout,), daemon=True).start()
 
-    def start_again(self) -> None:
-        """Start the process anew after it ended. Raises: ServiceError: it keeps ending soon after its start."""
-        self._quick_ends = self._quick_ends + 1 if time.monotonic() - self._started < _QUICK_S else 0
+    def start_again(self, *, was_asked_for: bool = False) -> None:
+        """Start the process anew after it ended.
+
+        Args: was_asked_for: somebody ended it on purpose; that says nothing about the process.
+        Raises: ServiceError: it keeps ending soon after its start.
+        """
+        if not was_asked_for:
+            self._quick_ends = self._quick_ends + 1 if time.monotonic() - self._started < _QUICK_S else 0
         if self._quick_ends >= _MOST_QUICK_ENDS:
             raise ServiceError(f"{self.name} keeps ending; its log is {self._log.path}:\n{self._log.tail()}")
         self.start()

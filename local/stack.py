@@ -10,6 +10,7 @@ from typing import IO
 from local import environment, names, ports, tls
 from local.azurite import Azurite
 from local.azurite import Ports as AzuritePorts
+from local.faults.book import Book
 from local.functions_host import keys
 from local.processes import Service, ServiceError
 
@@ -41,6 +42,7 @@ class Stack:
         self.ports = ports.choose(state, options.port_base)
         self.tls = tls.ensure(state / "tls")
         self.keys = keys.load(state)
+        self._faults = Book(state)
         self.azurite = Azurite(state / "azurite", AzuritePorts(self.ports.blob, self.ports.queue, self.ports.table))
         self.eventgrid = self._eventgrid()
         self.azureml = self._azureml()
@@ -93,7 +95,7 @@ class Stack:
             raise ServiceError(f"azurite ended unexpectedly; its log is {self.state_dir / 'azurite' / 'azurite.log'}")
         ended = [service for service in self.services if not service.is_running()]
         for service in ended:
-            service.start_again()
+            service.start_again(was_asked_for=service.pid is not None and self._faults.was_killed(service.pid))
         return [service.name for service in ended]
 
     def pids(self) -> dict[str, int | None]:

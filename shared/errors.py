@@ -44,6 +44,15 @@ class RunBusyError(FinetuneError):
     """Another worker is at this run just now; asking again in a moment helps."""
 
 
+class EndpointBusyError(RunBusyError):
+    """A run is being rolled out on this endpoint; nobody else may change it."""
+
+    def __init__(self, endpoint: str, holder: str) -> None:
+        super().__init__(
+            f"Run {holder} is being rolled out on endpoint {endpoint}. Wait, or POST /api/runs/{holder}/cancel."
+        )
+
+
 class LeaseLostError(FinetuneError):
     """This worker was away longer than its lease, and another one has taken the run over: stop, change nothing."""
 
@@ -85,6 +94,12 @@ class RefusedByAzureError(StepError):
     """Azure refused the request and will refuse it again."""
 
     reason = "refused_by_azure"
+
+
+class ConflictError(RefusedByAzureError):
+    """Something of this name is there already and cannot be made or changed: another's, or immutable."""
+
+    reason = "conflict"
 
 
 class ResourceGoneError(StepError):
@@ -173,6 +188,18 @@ class TrainingTooLongError(StepError):
     reason = "training_too_long"
 
 
+class QueuedTooLongError(StepError):
+    """No machine was found for the job within MAX_TRAINING_TIME; the job was cancelled."""
+
+    reason = "queued_too_long"
+
+
+class OverBudgetError(StepError):
+    """The training costs, or would cost, more than the run's budget allows. A retry helps when that was changed."""
+
+    reason = "over_budget"
+
+
 class DeploymentFailedError(StepError):
     """The deployment could not start; it was removed, because it would bill."""
 
@@ -191,10 +218,30 @@ class SmokeTestError(StepError):
     reason = "smoke_test_failed"
 
 
+class RolloutError(StepError):
+    """The new deployment did worse than the live one under real traffic; the traffic goes back."""
+
+    reason = "rollout_failed"
+
+
 class OutOfAttemptsError(StepError):
     """A transient trouble did not go away."""
 
     reason = "out_of_attempts"
+
+
+class StateTooLongError(StepError):
+    """A run stayed in a state for longer than that can take; the reason names the state."""
+
+    def __init__(self, message: str, state: str) -> None:
+        super().__init__(message)
+        self.reason = f"{state}_too_long"
+
+
+class WorkerDiedError(StepError):
+    """One worker after the other was never heard of again while it was at the run."""
+
+    reason = "worker_died"
 
 
 class EndpointNotFoundError(FinetuneError):

@@ -13,6 +13,10 @@ PATIENCE = {"retry_total": 2, "connection_timeout": 10, "read_timeout": 60}
 """How long one call may take, for every client. The SDKs' own patience (ten retries, five minutes for an answer) would
 outlast a run's lease; a run is tried again by its own schedule instead."""
 
+ASKED_ONCE = {**PATIENCE, "retry_status": 0}
+"""For Azure ML, which may answer with a Retry-After: the SDK would sleep for as long as that says, inside a function.
+Only what was not answered at all is sent again at once."""
+
 
 @lru_cache(maxsize=1)
 def credential() -> DefaultAzureCredential:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.azureml.trouble import understood
 from shared.errors import StepError, TransientError
-from shared.identity import PATIENCE, credential
+from shared.monitor import monitor
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,16 +85,7 @@ class Traffic:
 
     @cached_property
     def _client(self) -> MonitorManagementClient:
-        from azure.mgmt.monitor import MonitorManagementClient
-
-        resource_manager = self._settings.cloud.resource_manager.rstrip("/")
-        return MonitorManagementClient(
-            credential(),
-            self._settings.subscription_id,
-            base_url=resource_manager,
-            credential_scopes=[f"{resource_manager}/.default"],
-            **PATIENCE,
-        )
+        return monitor(self._settings)
 
 
 def _sum(answer: Any) -> float | None:

@@ -1,67 +1,114 @@
-"""Telling the world: CloudEvents to an Event Grid custom topic, when there is one. Never stops a run."""
+"""Telling the world: CloudEvents to an Event Grid custom topic, when there is one. Never stops a run.
+
+What there is to tell lies in the run's own row (`Run.outbox`), written together with the transition; it is published
+afterwards and leaves the row with the next save. So every event is published at least once, always with the same id.
+"""
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from shared.identity import credential
-from shared.runs.record import Run
+from shared.runs.parts import OwnEvent
+from shared.runs.record import ENDPOINT_RETIRED, Run
 
 if TYPE_CHECKING:
     from azure.eventgrid import EventGridPublisherClient
 
-RUN_STATE_CHANGED = "FinetuneFunctions.RunStateChanged"
-ENDPOINT_RETIRED = "FinetuneFunctions.EndpointRetired"
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=15)
+KEPT_FOR = timedelta(days=7)
+"""Older news is of no use to anybody, and what nobody takes must not be tried for ever."""
+_PATIENCE = {"retry_total": 0, "connection_timeout": 3, "read_timeout": 10}
 _log = logging.getLogger(__name__)
 
 
 class Notifier:
     """Publishes the app's own events."""
 
-    def __init__(self, topic_endpoint: str) -> None:
-        self._topic_endpoint = topic_endpoint
+    def __init__(self, topic_endpoint: str, now: Callable[[], datetime]) -> None:
+        self._topic_endpoint, self._now = topic_endpoint, now
+        self._failures = 0
+        self._away_until: datetime | None = None
 
-    def run_state_changed(self, run: Run) -> None:
-        """Tell that a run went to another state. The event's id is the same when it is told twice."""
-        last = run.history[-1]
-        data = {
-            "runId": run.id,
-            "project": run.project,
-            "dataset": run.dataset.path,
-            "from": last.from_state,
-            "to": last.to_state,
-            "reason": last.reason,
-            "endpoint": run.endpoint,
-        }
-        self._publish(
-            RUN_STATE_CHANGED, f"runs/{run.id}", f"{run.id}-{len(run.history)}-{last.to_state}", last.at, data
-        )
+    def publish(self, run: Run) -> None:
+        """Publish what a run has to tell, oldest first; what the topic has taken leaves the run's outbox.
 
-    def endpoint_retired(self, run: Run, reason: str) -> None:
-        """Tell that a run's endpoint was removed and does not bill any more."""
-        last = run.history[-1]
-        data = {"runId": run.id, "project": run.project, "endpoint": run.endpoint, "reason": reason}
-        self._publish(
-            ENDPOINT_RETIRED, f"endpoints/{run.endpoint}", f"{run.id}-{len(run.history)}-retired", last.at, data
-        )
-
-    def _publish(self, kind: str, subject: str, event_id: str, at: datetime, data: dict[str, Any]) -> None:
+        A topic that does not answer is left alone for a while, by all runs: one run in so many waits for it, for some
+        seconds. Idempotency: the events' ids; a subscriber that is told twice sees it.
+        """
         if not self._topic_endpoint:
+            run.outbox.clear()
+        if not run.outbox:
             return
-        from azure.core.exceptions import AzureError
-        from azure.core.messaging import CloudEvent
+        now = self._now()
+        _give_up_the_old(run, now)
+        if not run.outbox or (run.publish_at is not None and run.publish_at > now):
+            return
+        if self._away_until is not None and self._away_until > now:
+            run.publish_at = self._away_until + random.uniform(0, 1) * FIRST_PAUSE
+        elif self._send(run):
+            self._failures, self._away_until = 0, None
+            run.outbox.clear()
+            run.publish_attempts, run.publish_at = 0, None
+        else:
+            self._failures += 1
+            self._away_until = now + _pause(self._failures)
+            run.publish_attempts += 1
+            run.publish_at = now + _pause(run.publish_attempts)
 
-        event = CloudEvent(source="/finetune-functions", type=kind, subject=subject, id=event_id, time=at, data=data)
+    def _send(self, run: Run) -> bool:
+        """Send all at once, so that they stay in order. Returns whether the topic has taken them."""
         try:
-            self._publisher.send(event)
-        except AzureError as fault:
-            _log.warning("event %s was not published: %s", event_id, type(fault).__name__)
+            # For a custom topic the SDK drops what its client is given; it hands on what a call is given, if the events
+            # are plain data. Without it, a topic that is away holds a run up for minutes.
+            self._publisher.send([_cloud_event(run, event) for event in run.outbox], **_PATIENCE)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the run goes on
+            _log.warning("run %s: %d events are not published yet: %s", run.id, len(run.outbox), type(fault).__name__)
+            return False
+        return True
 
     @cached_property
     def _publisher(self) -> EventGridPublisherClient:
         from azure.eventgrid import EventGridPublisherClient
 
-        return EventGridPublisherClient(self._topic_endpoint, credential(), retry_total=1)
+        return EventGridPublisherClient(self._topic_endpoint, credential())
+
+
+def event_id(run: Run, event: OwnEvent) -> str:
+    """Return the id by which a subscriber knows an event that it was told already."""
+    return f"{run.id}-{event.number}"
+
+
+def _cloud_event(run: Run, event: OwnEvent) -> dict[str, Any]:
+    data = {"runId": run.id, "project": run.project, "endpoint": event.endpoint, "reason": event.reason}
+    if event.kind == ENDPOINT_RETIRED:
+        subject = f"endpoints/{event.endpoint}"
+    else:
+        subject = f"runs/{run.id}"
+        data |= {"dataset": run.dataset.path, "from": event.from_state, "to": event.to_state}
+    return {
+        "specversion": "1.0",
+        "id": event_id(run, event),
+        "source": "/finetune-functions",
+        "type": event.kind,
+        "subject": subject,
+        "time": event.at.isoformat(),
+        "data": data,
+    }
+
+
+def _pause(failures: int) -> timedelta:
+    longest = min(LONGEST_PAUSE, FIRST_PAUSE * int(2 ** min(failures - 1, 20)))
+    return longest * random.uniform(0.5, 1)
+
+
+def _give_up_the_old(run: Run, now: datetime) -> None:
+    fresh = [event for event in run.outbox if now - event.at < KEPT_FOR]
+    if given_up := len(run.outbox) - len(fresh):
+        _log.error("run %s: %d events were given up: the topic took none for %s", run.id, given_up, KEPT_FOR)
+        run.outbox = fresh

@@ -46,7 +46,7 @@ def wire(settings: Settings, now: Callable[[], datetime] = utc_now) -> Services:
         blobs=Blobs(settings.storage),
         azureml=azureml,
         plane=DataPlane(azureml),
-        notifier=Notifier(settings.event_topic_endpoint),
+        notifier=Notifier(settings.event_topic_endpoint, now),
         now=now,
     )
 

@@ -80,6 +80,16 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _flag(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("true or false")
+    return text.lower() == "true"
+
+
+def _dollars(text: str) -> float:
+    return _number_within(text, 0, 1e9, "an amount of US dollars, such as 25", low_open=False)
+
+
 def _megabytes(text: str) -> int:
     if not text.isdigit():
         raise ValueError("a whole number of megabytes, 0 or more")
@@ -185,7 +195,7 @@ class Settings:
         "TRAINING_INSTANCE_TYPE", _text, "", "VM size to train on; empty: the first that the model allows"
     )
     serving_instance_type: str = setting(
-        "SERVING_INSTANCE_TYPE", _text, "", "VM size to serve on; empty: the first that the model allows"
+        "SERVING_INSTANCE_TYPE", _text, "", "VM size to serve on; empty: the smallest that the model allows"
     )
     serving_instance_count: int = setting("SERVING_INSTANCE_COUNT", _count, "1", "Instances of a deployment")
     hyperparameters: Mapping[str, Any] = setting(
@@ -194,6 +204,22 @@ class Settings:
     sample_percent: float = setting("SAMPLE_PERCENT", _percent, "100", "Share of a dataset's prompts to use")
     test_fraction: float = setting("TEST_FRACTION", _fraction, "0.05", "Share of the prompts held out for testing")
     smoke_tests: int = setting("SMOKE_TESTS", _count, "3", "Held-out questions a new deployment must answer")
+    max_active_runs: int = setting(
+        "MAX_ACTIVE_RUNS", _count, "4", "Runs that may be under way at once; others wait, oldest first"
+    )
+    max_live_endpoints: int = setting(
+        "MAX_LIVE_ENDPOINTS", _count, "10", "Endpoints that may be alive at once; trained models wait for their turn"
+    )
+    supersede: bool = setting(
+        "SUPERSEDE", _flag, "true", "A newer upload of a dataset cancels older runs on it that do not train yet"
+    )
+    hold_above: float | None = setting(
+        "HOLD_ABOVE", _dollars, "", "US dollars: a training that may cost more waits for approval; empty: none does"
+    )
+    max_per_run: float | None = setting(
+        "MAX_PER_RUN", _dollars, "", "US dollars that a training may cost at most; empty: no limit"
+    )
+    evaluate: bool = setting("EVALUATE", _flag, "true", "Whether the job evaluates the base model and the trained one")
     max_training_time: timedelta = setting(
         "MAX_TRAINING_TIME", parse_duration, "24h", "A job running longer is cancelled, because it costs"
     )
@@ -257,7 +283,7 @@ def _value(declared_field: Field[Any], env: Mapping[str, str], faults: list[str]
         faults.append(f"{variable} is not set: {about[0].lower()}{about[1:]}")
         return None
     if text == "":
-        return ""
+        return None if declared_field.metadata["parse"] is _dollars else ""
     try:
         return declared_field.metadata["parse"](text)
     except ValueError as fault:

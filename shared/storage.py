@@ -140,13 +140,16 @@ class Blobs:
     def require(self, container: str, name: str) -> None:
         """Raise ResourceGoneError when a blob that an earlier step wrote is not there any more."""
         if self.describe(container, name) is None:
-            raise ResourceGoneError(f"{container}/{name} is gone: it was removed after the run had written it.")
+            raise ResourceGoneError(
+                f"{container}/{name} is gone: it was removed after the run had written it. "
+                "Upload the dataset again: that makes a new run."
+            )
 
-    def list(self, container: str, since: datetime) -> Iterator[str]:
-        """Yield the names of a container's blobs that were written after a time."""
-        for blob in self._connected().get_container_client(container).list_blobs():
+    def list(self, container: str, since: datetime) -> Iterator[BlobInfo]:
+        """Yield a container's blobs that were written after a time."""
+        for blob in self._connected().get_container_client(container).list_blobs(include=["metadata"]):
             if blob.last_modified > since:
-                yield str(blob.name)
+                yield _info(container, str(blob.name), blob)
 
     def folder(self, container: str, folder: str) -> Iterator[BlobInfo]:
         """Yield what lies in a folder itself, not in those below it. folder: "" for the top, else with its slash."""

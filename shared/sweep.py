@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -19,9 +19,12 @@ from shared.errors import (
     RunBusyError,
 )
 from shared.idle import IdlePolicy, Traffic, judge
+from shared.runs import endpoint_lock
+from shared.runs.announce import announce
 from shared.runs.options import effective
-from shared.runs.record import Run, RunState, wants_work
-from shared.runs.status import write_status
+from shared.runs.record import Run, wants_work
+from shared.runs.states import RunState
+from shared.runs.store import Claim
 from shared.services import Services
 
 _log = logging.getLogger(__name__)
@@ -55,7 +58,9 @@ def sweep(services: Services, *, trigger: str, dry_run: bool = False) -> SweepRe
     started_at = services.now()
     traffic = Traffic(services.settings)
     found = endpoints.list_endpoints(services.azureml)
-    reports = [_one(services, endpoint, traffic, trigger, dry_run) for endpoint in found]
+    # After the endpoints: what goes live in between is live here, with an endpoint that is not in the list.
+    live = _live_runs(services)
+    reports = [_one(services, endpoint, live, traffic, trigger, dry_run) for endpoint in found]
     if not dry_run:
         _retire_vanished(services, {endpoint.name for endpoint in found}, trigger)
     removed = sum(report.action == "removed" for report in reports)
@@ -65,36 +70,52 @@ def sweep(services: Services, *, trigger: str, dry_run: bool = False) -> SweepRe
 
 def list_ours(services: Services) -> Sequence[tuple[Endpoint, Run | None]]:
     """Return the endpoints that carry our tag, with their runs."""
-    return [
-        (endpoint, services.store.find(endpoint.tags[RUN_TAG]))
-        for endpoint in endpoints.list_endpoints(services.azureml)
-        if RUN_TAG in endpoint.tags
-    ]
+    found = [one for one in endpoints.list_endpoints(services.azureml) if RUN_TAG in one.tags]
+    live = _live_runs(services) if found else {}
+    return [(endpoint, _owner(services, endpoint, live)) for endpoint in found]
 
 
 def remove_endpoint(services: Services, name: str, *, trigger: str, reason: str) -> Run | None:
     """Begin to remove an endpoint of ours, and retire its run.
 
     Raises: EndpointNotFoundError: not there, or not ours; ActionRefusedError: its run is still on its way;
-    RunBusyError.
+    EndpointBusyError: another run is being rolled out on it; RunBusyError.
     """
     endpoint = endpoints.find_endpoint(services.azureml, name)
     if endpoint is None or RUN_TAG not in endpoint.tags:
         raise EndpointNotFoundError(name)
-    run = services.store.find(endpoint.tags[RUN_TAG])
+    run = _owner(services, endpoint, _live_runs(services))
     if run is not None and wants_work(run):
         raise ActionRefusedError(f"Run {run.id} is {run.state} and needs its endpoint. POST /api/runs/{run.id}/cancel.")
     return _remove(services, endpoint, run, trigger=trigger, reason=reason)
 
 
-def _one(services: Services, endpoint: Endpoint, traffic: Traffic, trigger: str, dry_run: bool) -> EndpointReport:
+def _live_runs(services: Services) -> Mapping[str, Run]:
+    """Return the live runs by their endpoints."""
+    return {str(run.endpoint): run for run in services.store.in_state(RunState.LIVE)}
+
+
+def _owner(services: Services, endpoint: Endpoint, live: Mapping[str, Run]) -> Run | None:
+    """Return the run of an endpoint that is ours: the one that its tag names; of a shared one, the one that is live.
+
+    The tag of a shared endpoint changes with its traffic, and back; the run that is recorded as live there owns it.
+    """
+    tagged = services.store.find(endpoint.tags[RUN_TAG])
+    if tagged is not None and (wants_work(tagged) or tagged.state == RunState.LIVE):
+        return tagged
+    return live.get(endpoint.name, tagged)
+
+
+def _one(
+    services: Services, endpoint: Endpoint, live: Mapping[str, Run], traffic: Traffic, trigger: str, dry_run: bool
+) -> EndpointReport:
     """Look at one endpoint; its trouble is reported and hides no other's."""
     run: Run | None = None
     requests: float | None = None
     try:
         with understood(f"sweeping endpoint {endpoint.name}"):
-            run = services.store.find(endpoint.tags[RUN_TAG]) if RUN_TAG in endpoint.tags else None
-            reason = _untouchable(endpoint, run)
+            run = _owner(services, endpoint, live) if RUN_TAG in endpoint.tags else None
+            reason = _untouchable(services, endpoint, run)
             action = "kept"
             if reason is None and run is not None:
                 idle, reason, requests = _decide(services, endpoint, run, traffic)
@@ -114,7 +135,7 @@ def _one(services: Services, endpoint: Endpoint, traffic: Traffic, trigger: str,
     )
 
 
-def _untouchable(endpoint: Endpoint, run: Run | None) -> str | None:
+def _untouchable(services: Services, endpoint: Endpoint, run: Run | None) -> str | None:
     """Return why an endpoint must be left alone, None when it may be looked at further."""
     if RUN_TAG not in endpoint.tags:
         return "not made by this app"
@@ -124,17 +145,29 @@ def _untouchable(endpoint: Endpoint, run: Run | None) -> str | None:
         return f"carries the tag of run {run.id}, whose endpoint is another one"
     if endpoint.state == DELETING:
         return "is being deleted"
-    return f"its run is {run.state}" if wants_work(run) else None
+    if wants_work(run):
+        return f"its run is {run.state}"
+    holder = endpoint_lock.holder_of(services, endpoint.name)
+    return f"run {holder} is being rolled out on it" if holder is not None else None
 
 
 def _decide(services: Services, endpoint: Endpoint, run: Run, traffic: Traffic) -> tuple[bool, str, float | None]:
     if run.state != RunState.LIVE:
         return True, f"left over: its run is {run.state}", None
+    if _is_empty(services, endpoint, run):
+        return True, f"deployment {endpoint.name}/{run.deployment} was removed outside this app", None
     now, policy = services.now(), policy_of(services, run)
     requests = traffic.requests_since(endpoint.id, now - policy.idle_after, now)
     # An endpoint starts to age when it begins to answer, not when its creation began.
     verdict = judge(policy, created_at=run.state_since, requests=requests, now=now)
     return verdict.idle, verdict.reason, requests
+
+
+def _is_empty(services: Services, endpoint: Endpoint, run: Run) -> bool:
+    """Tell whether a live run's deployment is gone and nothing else answers; asked only where no traffic is routed."""
+    if any(endpoint.traffic.values()) or run.deployment is None:
+        return False
+    return endpoints.find_deployment(services.azureml, endpoint.name, run.deployment) is None
 
 
 def policy_of(services: Services, run: Run) -> IdlePolicy:
@@ -153,18 +186,16 @@ def _carry_out(services: Services, endpoint: Endpoint, run: Run, trigger: str, r
 def _remove(services: Services, endpoint: Endpoint, run: Run | None, *, trigger: str, reason: str) -> Run | None:
     """Delete first, record after: what is recorded as retired does not bill.
 
-    Raises: RunBusyError: a worker is at the run, or it has changed since it was looked at.
+    Raises: RunBusyError: a worker is at the run, or it has changed since it was looked at; EndpointBusyError.
     """
     if run is None:
         endpoints.begin_delete_endpoint(services.azureml, endpoint.name)
         return None
-    with services.store.claim(run.id) as claim:
+    with endpoint_lock.held(services, endpoint.name, run.id), services.store.claim(run.id) as claim:
         if claim.run.state != run.state:
             raise RunBusyError(f"run {run.id} has become {claim.run.state} in the meantime")
         endpoints.begin_delete_endpoint(services.azureml, endpoint.name)
-        retired = _retire(services, claim.run, trigger, reason)
-    if retired:
-        _tell(services, claim.run, reason)
+        _retire(services, claim, trigger, reason)
     return claim.run
 
 
@@ -179,24 +210,17 @@ def _retire_vanished(services: Services, names: set[str], trigger: str) -> None:
                 continue
             reason = f"endpoint {run.endpoint} was removed outside this app"
             with services.store.claim(run.id) as claim:
-                retired = _retire(services, claim.run, trigger, reason)
+                _retire(services, claim, trigger, reason)
         except FinetuneError as fault:
             _log.warning("run %s: %s", run.id, fault)
-            continue
-        if retired:
-            _tell(services, claim.run, reason)
 
 
-def _retire(services: Services, run: Run, trigger: str, reason: str) -> bool:
-    """Record that a live run's endpoint is gone; False when it was recorded already."""
+def _retire(services: Services, claim: Claim, trigger: str, reason: str) -> None:
+    """Record and tell that a live run's endpoint is gone, once."""
+    run = claim.run
     if run.state != RunState.LIVE:
-        return False
+        return
     run.move(RunState.RETIRED, now=services.now(), trigger=trigger, reason=reason)
+    run.tell_endpoint_retired(reason, now=services.now())
+    announce(services, claim)
     _log.info("run %s: live -> retired (%s): %s", run.id, trigger, reason)
-    return True
-
-
-def _tell(services: Services, run: Run, reason: str) -> None:
-    write_status(services, run)
-    services.notifier.run_state_changed(run)
-    services.notifier.endpoint_retired(run, reason)

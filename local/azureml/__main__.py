@@ -21,7 +21,7 @@ def arguments(argv: list[str]) -> Config:
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--cache-dir", type=Path, required=True, help="the base models")
     parser.add_argument("--storage", required=True, help="connection string of the blob storage")
-    parser.add_argument("--engine", choices=("fast", "lora"), default="lora")
+    parser.add_argument("--engine", choices=("fast", "lora", "simulated"), default="lora")
     parser.add_argument("--ml-python", type=Path, required=True, help="the interpreter of jobs and deployments")
     parser.add_argument("--eventgrid", default=None, help="base URL of Event Grid; without it no event is sent")
     parser.add_argument(

@@ -61,6 +61,18 @@ def claims_of(services: Services, token: str) -> dict[str, Any]:
     return claims
 
 
+def job_of(header: str | None) -> str | None:
+    """Answer the job whose process sends an Authorization header, if one does. The token is not checked here."""
+    parts = (header or "").split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return None
+    return claims.get("job") if isinstance(claims, dict) else None
+
+
 def _encode(value: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=").decode()
 

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -150,12 +150,15 @@ def exception_handlers(services: Services) -> dict[Any, Any]:
             return _not_implemented(services, request)
         return refused(services, AzureError(error.status_code, "BadRequest", error.detail, arm=True))
 
+    async def gone(_: Request, __: Exception) -> Response:
+        return Response(status_code=400)  # nobody reads it: the client went away in the middle of its request
+
     async def fault(request: Request, error: Exception) -> Response:
         _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
         message = f"The emulator has a fault: {type(error).__name__}: {error}"
         return refused(services, AzureError(500, "InternalServerError", message))
 
-    return {AzureError: refusal, HTTPException: http, Exception: fault}
+    return {AzureError: refusal, HTTPException: http, ClientDisconnect: gone, Exception: fault}
 
 
 def unknown_route(services: Services) -> Route:

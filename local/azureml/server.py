@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from local.azureml import manners, operations
+from local.azureml import events, faults, identity, manners, operations
 from local.azureml.components import routes as components
 from local.azureml.computes import routes as computes
 from local.azureml.data import routes as data
@@ -24,6 +24,7 @@ from local.azureml.environments import routes as environments
 from local.azureml.events import Outbox
 from local.azureml.identity import identity_app
 from local.azureml.jobs import routes as jobs
+from local.azureml.jobs import state as job_state
 from local.azureml.jobs.supervisor import JobSupervisor
 from local.azureml.metrics import routes as metrics
 from local.azureml.mlflow import routes as mlflow
@@ -35,7 +36,10 @@ from local.azureml.scoring.routes import routes as scoring
 from local.azureml.services import Config, Services
 from local.azureml.storage import routes as storage
 from local.azureml.store import Store
+from local.azureml.usages import routes as usages
 from local.azureml.workspaces import routes as workspaces
+from local.faults import http as fault_routes
+from local.faults.layer import FaultLayer
 from local.http_server import ThreadedServer
 
 _RESOURCES = (
@@ -44,6 +48,7 @@ _RESOURCES = (
     registries,
     components,
     computes,
+    usages,
     datastores,
     data,
     models,
@@ -71,7 +76,8 @@ def build_app(services: Services, front_door: FrontDoor) -> Starlette:
         await front_door.close()
 
     found = [route for resource in _RESOURCES for route in resource.routes(services)]
-    every = [Route("/local/health", health), *found, *scoring(front_door), manners.unknown_route(services)]
+    own = [Route("/local/health", health), *fault_routes.routes(services.config.state_dir)]
+    every = [*own, *found, *scoring(front_door), manners.unknown_route(services)]
     app = Starlette(
         routes=[manners.ignore_case(route) for route in every],
         exception_handlers=manners.exception_handlers(services),
@@ -80,6 +86,22 @@ def build_app(services: Services, front_door: FrontDoor) -> Starlette:
     app.router.redirect_slashes = False
     app.add_middleware(manners.Manners, services=services)
     return app
+
+
+def _with_faults(services: Services, app: Starlette) -> FaultLayer:
+    def has_ended(path: str) -> bool:
+        """Tell whether a job has ended and Event Grid has heard of it."""
+        name = path.rstrip("/").rpartition("/")[2]
+        doc = services.store.get(job_state.KIND, name)
+        if doc is None or doc["status"] not in job_state.ENDED or doc["changes"]:
+            return doc is None
+        return not any(name in event["subject"] for _, event in services.store.list(events.KIND))
+
+    def is_job(header: str | None) -> bool:
+        """Tell whether a job's own process asks: it runs within Azure, and what the app meets is not its trouble."""
+        return identity.job_of(header) is not None
+
+    return FaultLayer(app, services.config.state_dir, services.now, faults.plane_of, has_ended, is_job)
 
 
 def _utc_now() -> datetime:
@@ -95,9 +117,10 @@ class Emulator:
         self._jobs = JobSupervisor(self.services)
         self._deployments = DeploymentSupervisor(self.services)
         front_door = FrontDoor(self.services, self._deployments.port)
+        self._deployments.is_busy = front_door.is_busy
         tls = {"ssl_certfile": str(config.tls.cert), "ssl_keyfile": str(config.tls.key)}
         self._servers = (
-            ThreadedServer(build_app(self.services, front_door), config.port, **tls),
+            ThreadedServer(_with_faults(self.services, build_app(self.services, front_door)), config.port, **tls),
             ThreadedServer(identity_app(self.services), config.identity_port),
         )
 

@@ -164,6 +164,10 @@ class _Plot:
         before, after = (evaluations[0], evaluations[-1]) if evaluations else (None, None)
         if before is not None and after is not None:
             self.story.say(f"Loss on the held-out rows: {before:.3f} before, {after:.3f} after.")
+        evaluation = run["evaluation"] or {}
+        for name, told in (("base", "base model"), ("candidate", "tuned model")):
+            if score := evaluation.get(name):
+                self.story.say(f"Evaluated by the job, {told}: {_told(score)}")
         self.report |= {
             "run_id": run["id"],
             "foundation_model": run["plan"]["foundation_model"],
@@ -175,6 +179,7 @@ class _Plot:
             "endpoint": run["endpoint"],
             "scoring_uri": run["scoring_uri"],
             "smoke_test": run["smoke_test"],
+            "evaluation": run["evaluation"],
         }
 
     def _ask(self, run: dict[str, Any]) -> None:
@@ -231,6 +236,16 @@ class _Plot:
     def _meanwhile(self) -> None:
         for name in self.stack.keep_alive():
             self.story.say(f"{name} ended and was started again.")
+
+
+def _told(score: dict[str, Any]) -> str:
+    """Say what the job measured of a model."""
+    if score["error"] or score["loss"] is None:
+        return f"not known ({score['error']})."
+    told = f"loss {score['loss']:.3f} on {score['rows']} held-out rows"
+    if score["similarity"] is not None:
+        told += f", answers {score['similarity']:.0%} like the true ones"
+    return f"{told}, {score['probe_accuracy']:.0%} of the general questions right."
 
 
 def ask_base_model(engine: str, conversations: list[Messages]) -> list[str]:

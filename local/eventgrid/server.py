@@ -1,11 +1,11 @@
 """The HTTP side: where publishers send events."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -20,14 +20,17 @@ MAX_BODY = 1024 * 1024
 _SYSTEM_TOPICS = (names.STORAGE_TOPIC, names.WORKSPACE_TOPIC)
 
 
-def application(broker: Broker, describe: Callable[[], dict[str, object]]) -> Starlette:
-    """Return the ASGI application. `describe` gives the body of the health address."""
+def application(broker: Broker, describe: Callable[[], dict[str, object]], more: Sequence[Route] = ()) -> Starlette:
+    """Return the ASGI application. `describe` gives the body of the health address; `more` are other routes."""
 
     async def publish(request: Request) -> Response:
         topic = request.path_params["topic"]
         if topic not in _SYSTEM_TOPICS and not _is_authorized(request):
             return _error(401, "Unauthorized", "The request did not have an Authorization header, key or token.")
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=400)
         if len(body) > MAX_BODY:
             return _error(413, "RequestEntityTooLarge", f"The request has {len(body)} bytes; the limit is {MAX_BODY}.")
         try:
@@ -51,6 +54,7 @@ def application(broker: Broker, describe: Callable[[], dict[str, object]]) -> St
         routes=[
             Route("/topics/{topic}/api/events", publish, methods=["POST"]),
             Route("/local/health", health),
+            *more,
             Route("/{path:path}", unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
         ]
     )

@@ -12,12 +12,15 @@ import uvicorn
 from azure.storage.blob import BlobServiceClient
 
 from local import http_server, tls
+from local.eventgrid import subscriber
 from local.eventgrid.broker import Broker, EventLog
 from local.eventgrid.config import Config
 from local.eventgrid.delivery import Courier
+from local.eventgrid.mishaps import Mishaps
 from local.eventgrid.server import application
 from local.eventgrid.store import Store
 from local.eventgrid.watcher import Watcher
+from local.faults.layer import FaultLayer
 
 log = logging.getLogger("eventgrid")
 
@@ -38,7 +41,7 @@ class Service:
     """One Event Grid. `run` returns after `stop` was called."""
 
     def __init__(self, options: Options, now: Callable[[], datetime] = utc_now) -> None:
-        self._options = options
+        self._options, self._now = options, now
         folder, config = options.state_dir / "eventgrid", options.config
         self._store = Store(folder / "eventgrid.sqlite")
         storage = BlobServiceClient.from_connection_string(options.storage, retry_total=0)
@@ -46,7 +49,8 @@ class Service:
             one.name: Courier(one, self._store, storage, now, config.retry_schedule_s) for one in config.subscriptions
         }
         log_file = EventLog(folder / "events.jsonl")
-        self._broker = Broker(config.subscriptions, self._store, log_file, now, self._wake)
+        mishaps = Mishaps(options.state_dir)
+        self._broker = Broker(config.subscriptions, self._store, log_file, now, self._wake, mishaps)
         self._watcher = Watcher(config.watch, storage, self._store, self._broker)
         self._stop = asyncio.Event()
 
@@ -69,11 +73,16 @@ class Service:
         ]
         return {"status": "ok", "subscriptions": subscriptions}
 
+    def _application(self) -> FaultLayer:
+        state_dir = self._options.state_dir
+        app = application(self._broker, self.describe, subscriber.routes(state_dir, self._now))
+        return FaultLayer(app, state_dir, self._now, lambda _: "events")
+
     async def run(self, ready: Callable[[int], None]) -> None:
         """Serve until stopped. `ready` is called with the port once it answers."""
         files = tls.ensure(self._options.state_dir / "tls")
         config = uvicorn.Config(
-            application(self._broker, self.describe),
+            self._application(),
             log_level="warning",
             lifespan="off",
             ssl_certfile=str(files.cert),

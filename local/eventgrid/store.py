@@ -67,13 +67,17 @@ class Store:
                 raise
             self._connection.execute("COMMIT")
 
-    def add(self, deliveries: Iterable[tuple[str, Event]], now: datetime) -> None:
-        """Keep events for subscriptions, due at once. Raises: FullError: too many are pending."""
+    def add(self, deliveries: Iterable[tuple[str, Event, float]], now: datetime) -> None:
+        """Keep events for subscriptions, due after so many seconds. Raises: FullError: too many are pending."""
         with self._transaction() as connection:
             _add(connection, deliveries, now)
 
     def see(
-        self, container: str, changes: Mapping[str, str | None], deliveries: Iterable[tuple[str, Event]], now: datetime
+        self,
+        container: str,
+        changes: Mapping[str, str | None],
+        deliveries: Iterable[tuple[str, Event, float]],
+        now: datetime,
     ) -> None:
         """Note blobs (name -> ETag, None for a deleted one) together with the events made of them: all or nothing."""
         with self._transaction() as connection:
@@ -126,16 +130,16 @@ class Store:
             return dict(connection.execute("SELECT subscription, COUNT(*) FROM deliveries GROUP BY subscription"))
 
 
-def _add(connection: sqlite3.Connection, deliveries: Iterable[tuple[str, Event]], now: datetime) -> None:
+def _add(connection: sqlite3.Connection, deliveries: Iterable[tuple[str, Event, float]], now: datetime) -> None:
     moment = now.timestamp()
     pending = dict(connection.execute("SELECT subscription, COUNT(*) FROM deliveries GROUP BY subscription"))
-    for subscription, event in deliveries:
+    for subscription, event, late_s in deliveries:
         pending[subscription] = pending.get(subscription, 0) + 1
         if pending[subscription] > MAX_PENDING:
             raise FullError(f"{subscription} has {MAX_PENDING} undelivered events; no more are accepted")
         connection.execute(
             "INSERT INTO deliveries (subscription, event, published, due) VALUES (?, ?, ?, ?)",
-            (subscription, json.dumps(event), moment, moment),
+            (subscription, json.dumps(event), moment, moment + late_s),
         )
 
 

@@ -1,6 +1,7 @@
 """The life of one host: load the app, listen, run queue and timers, drain, end."""
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import uvicorn
 
-from local import http_server
+from local import http_server, lock
+from local.faults.host import NAME as HOST_PID
 from local.functions_host import host_rules, indexing
 from local.functions_host.blob_queue import BlobQueue
 from local.functions_host.gateway import Gateway
@@ -31,6 +33,7 @@ from local.functions_host.timers import Timer
 log = logging.getLogger("host")
 
 DRAIN_S = 10
+_LIFETIME = contextlib.ExitStack()
 
 
 @dataclass(frozen=True)
@@ -129,10 +132,17 @@ class Host:
 async def serve(options: Options) -> None:
     """Run a host until SIGTERM or SIGINT; ends the process."""
     host = Host(options)
+    _say_who(options.state_dir)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, host.stop)
     await host.run(lambda port: log.info("host listens on http://127.0.0.1:%d with %s", port, _listing(host)))
     _end()
+
+
+def _say_who(state_dir: Path) -> None:
+    """Keep this process's id where faults find it, for as long as the process lives."""
+    with contextlib.suppress(lock.AlreadyRunningError):  # a second host with the same directory: the first is found
+        _LIFETIME.enter_context(lock.hold(state_dir, HOST_PID))
 
 
 def _listing(host: Host) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-FOLDERS = {"lora": "SmolLM2-135M-Instruct", "fast": "tiny-random"}
+FOLDERS = {"lora": "SmolLM2-135M-Instruct", "fast": "tiny-random", "simulated": "none"}
 
 
 def folder(cache: Path, engine: str) -> Path:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from shared.identity import PATIENCE, credential
+from shared.azureml.trouble import understood
+from shared.identity import ASKED_ONCE, credential
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import VmSize
 
 
 def plain(value: Any) -> str:
@@ -37,6 +40,12 @@ class AzureML:
         """Client of the registry that holds foundation models. Making it asks for the registry's address."""
         return self._client(registry_name=self.settings.model_registry)
 
+    @cached_property
+    def vm_sizes(self) -> Sequence[VmSize]:
+        """The VM sizes of the workspace's region, asked for once: they change when Azure builds new machines."""
+        with understood("listing the region's VM sizes"):
+            return list(self.workspace.compute.list_sizes())
+
     @property
     def workspace_id(self) -> str:
         """ARM id of the workspace."""
@@ -48,7 +57,7 @@ class AzureML:
     def _client(self, **target: str) -> MLClient:
         from azure.ai.ml import MLClient
 
-        return MLClient(credential(), enable_telemetry=False, **PATIENCE, **target, **self._cloud())
+        return MLClient(credential(), enable_telemetry=False, **ASKED_ONCE, **target, **self._cloud())
 
     def _cloud(self) -> dict[str, Any]:
         cloud = self.settings.cloud

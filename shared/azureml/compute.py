@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.azureml.client import AzureML, plain
@@ -28,11 +28,12 @@ _IDLE_BEFORE_SCALE_DOWN_S = 120
 
 @dataclass(frozen=True)
 class TrainingCompute:
-    """Where the job runs. name: `serverless` or the cluster."""
+    """Where the job runs. name: `serverless` or the cluster. low_priority: on nodes that may be taken away."""
 
     name: str
     instance_type: str
     gpus_per_node: int
+    low_priority: bool = False
 
 
 def choose_training_compute(
@@ -54,7 +55,8 @@ def choose_training_compute(
         _begin_cluster(azureml, name, size)
         raise TransientError(f"cluster {name} ({size}) is being made")
     _check_ready(cluster, name, "TRAINING_COMPUTE")
-    return _checked(name, str(cluster.size), allowed_sizes, sizes)
+    checked = _checked(name, str(cluster.size), allowed_sizes, sizes)
+    return replace(checked, low_priority=plain(cluster.tier).lower() == "low_priority")
 
 
 def choose_preparation_compute(azureml: AzureML, *, name: str, size: str) -> str:
@@ -81,20 +83,51 @@ def _known_size(azureml: AzureML, size: str, compute: str) -> str:
     return str(known.name)
 
 
-def choose_serving_size(azureml: AzureML, *, wanted_size: str, allowed_sizes: Sequence[str] | None) -> str:
-    """Return the VM size to serve on: the wanted one, else the first allowed that the region offers for endpoints.
+def choose_serving_sizes(
+    azureml: AzureML, *, wanted_sizes: Sequence[str], allowed_sizes: Sequence[str] | None
+) -> list[str]:
+    """Return the VM sizes to serve on, in the order in which they are tried: those of the wanted ones that the model
+    may have and the region offers for endpoints; without a wish, the smallest that the model may have.
 
-    Raises: ComputeSizeNotAllowedError, ComputeSizeUnknownError.
+    Raises: ComputeSizeNotAllowedError, ComputeSizeUnknownError: none of them will do.
     """
     sizes = {key: size for key, size in _sizes(azureml).items() if _can_serve(size)}
-    size = wanted_size or _first_available(allowed_sizes, sizes, "serve")
-    if allowed_sizes is not None and size.lower() not in {allowed.lower() for allowed in allowed_sizes}:
+    if not wanted_sizes:
+        return [_smallest_available(allowed_sizes, sizes)]
+    allowed = wanted_sizes if allowed_sizes is None else _common(wanted_sizes, allowed_sizes)
+    if not allowed:
         raise ComputeSizeNotAllowedError(
-            f"VM size {size} cannot serve this model. Allowed: {', '.join(allowed_sizes)}. Set SERVING_INSTANCE_TYPE."
+            f"VM size {_any_of(wanted_sizes)} cannot serve this model. Allowed: {', '.join(allowed_sizes or ())}. "
+            "Set deploy.instance_type or SERVING_INSTANCE_TYPE."
         )
-    if size.lower() not in sizes:
-        raise ComputeSizeUnknownError(f"VM size {size} is not offered for online endpoints in the workspace's region.")
-    return str(sizes[size.lower()].name)
+    offered = [str(sizes[size.lower()].name) for size in allowed if size.lower() in sizes]
+    if not offered:
+        raise ComputeSizeUnknownError(
+            f"VM size {_any_of(allowed)} is not offered for online endpoints in the workspace's region."
+        )
+    return list(dict.fromkeys(offered))
+
+
+def _common(wanted: Sequence[str], allowed: Sequence[str]) -> list[str]:
+    known = {size.lower() for size in allowed}
+    return [size for size in wanted if size.lower() in known]
+
+
+def _any_of(sizes: Sequence[str]) -> str:
+    return " or ".join(sizes)
+
+
+def _smallest_available(allowed_sizes: Sequence[str] | None, sizes: Mapping[str, Any]) -> str:
+    """Return the smallest size that the model may serve on: the fewest GPUs, then cores, then memory."""
+    _first_available(allowed_sizes, sizes, "serve")
+    offered = [sizes[size.lower()] for size in allowed_sizes or () if size.lower() in sizes]
+    return str(min(offered, key=_extent).name)
+
+
+def _extent(size: Any) -> tuple[float, float, float]:
+    """Return what a size is compared by. The SDK leaves cores and memory, too, under their wire names."""
+    cores, memory = getattr(size, "vCPUs", None) or size.v_cp_us, getattr(size, "memoryGB", None) or size.memory_gb
+    return size.gpus or 0, cores or 0, memory or 0
 
 
 def _can_serve(size: Any) -> bool:
@@ -136,8 +169,7 @@ def _check_ready(cluster: Any, name: str, variable: str) -> None:
 
 
 def _sizes(azureml: AzureML) -> dict[str, Any]:
-    with understood("listing the region's VM sizes"):
-        return {str(size.name).lower(): size for size in azureml.workspace.compute.list_sizes()}
+    return {str(size.name).lower(): size for size in azureml.vm_sizes}
 
 
 def _first_available(allowed_sizes: Sequence[str] | None, sizes: Mapping[str, Any], purpose: str) -> str:

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from shared.azureml.client import AzureML
 from shared.azureml.trouble import understood
-from shared.identity import PATIENCE, credential
+from shared.identity import ASKED_ONCE, credential
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
 
 
 MOST_STEPS = 200
+READS = 3
+"""How often a read that stumbles is made, at once. A job's metrics take a dozen reads, and all of them are made again
+when one fails: an Azure that stumbles at one request in eight would keep a run from being registered for hours."""
+_STUMBLES = frozenset({500, 502, 503, 504})
 
 
 class DataPlane:
@@ -85,7 +89,7 @@ class DataPlane:
 
         scope = f"{self._azureml.settings.cloud.resource_manager.rstrip('/')}/.default"
         return PipelineClient(
-            "", policies=[RetryPolicy(**PATIENCE), BearerTokenCredentialPolicy(credential(), scope)], **PATIENCE
+            "", policies=[RetryPolicy(**ASKED_ONCE), BearerTokenCredentialPolicy(credential(), scope)], **ASKED_ONCE
         )
 
     @cached_property
@@ -93,13 +97,16 @@ class DataPlane:
         from azure.core import PipelineClient
         from azure.core.pipeline.policies import RetryPolicy
 
-        return PipelineClient("", policies=[RetryPolicy(**PATIENCE)], **PATIENCE)
+        return PipelineClient("", policies=[RetryPolicy(**ASKED_ONCE)], **ASKED_ONCE)
 
     def _get(self, url: str, what: str, *, authenticated: bool = True, **query: str) -> dict[str, Any]:
         from azure.core.rest import HttpRequest
 
         client = self._client if authenticated else self._anonymous_client
         with understood(what):
-            response = client.send_request(HttpRequest("GET", url, params=query))
+            for _ in range(READS):
+                response = client.send_request(HttpRequest("GET", url, params=query))
+                if response.status_code not in _STUMBLES or "Retry-After" in response.headers:
+                    break
             response.raise_for_status()
             return dict(response.json())

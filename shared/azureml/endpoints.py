@@ -12,19 +12,27 @@ from shared.azureml.client import AzureML, plain
 from shared.azureml.trouble import understood
 from shared.errors import ResourceGoneError, StepError, TransientError
 
-DEPLOYMENT = "blue"
+BLUE, GREEN = "blue", "green"
 LIVENESS_DELAY_S = 600  # a large model takes minutes to load; the tutorial's value
 REQUEST_TIMEOUT_MS = 90_000
 SUCCEEDED = "Succeeded"
 BROKEN = frozenset({"Failed", "Canceled"})
 """Provisioning states that nothing leads out of."""
 DELETING = "Deleting"
+# What the service, and the SDK when it reads, put among an endpoint's properties: not sent back as if it were ours.
+_SERVICE_PROPERTIES = frozenset(
+    {"createdBy", "createdAt", "lastModifiedAt", "AzureAsyncOperationUri", "azureml.onlineendpointid"}
+)
 _LOG_LINES = 200
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint as it is now. traffic: percent by deployment."""
+    """An endpoint as it is now. traffic: percent by deployment.
+
+    `find_endpoint` names all deployments there, those without traffic with 0, as the SDK does; `list_endpoints` does
+    not.
+    """
 
     name: str
     id: str
@@ -33,6 +41,21 @@ class Endpoint:
     traffic: Mapping[str, int]
     tags: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
+
+    @property
+    def served(self) -> dict[str, int]:
+        """Percent by deployment, of those that have any."""
+        return {name: percent for name, percent in self.traffic.items() if percent}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment as it is now."""
+
+    name: str
+    state: str
+    instance_type: str
+    tags: Mapping[str, str]
 
 
 def find_endpoint(azureml: AzureML, name: str) -> Endpoint | None:
@@ -50,23 +73,28 @@ def list_endpoints(azureml: AzureML) -> list[Endpoint]:
         return [_endpoint(found) for found in azureml.workspace.online_endpoints.list()]
 
 
-def begin_endpoint(azureml: AzureML, name: str, *, description: str, tags: Mapping[str, str]) -> None:
-    """Begin to create an endpoint that asks for its key. Idempotency: the name; call it only when it is absent."""
+def begin_endpoint(
+    azureml: AzureML, name: str, *, description: str, tags: Mapping[str, str], auth_mode: str = "key"
+) -> None:
+    """Begin to create an endpoint. Idempotency: the name; call it only when it is absent.
+
+    Args: auth_mode: `key`; or `aad_token`, for callers with a role that may score, such as AzureML Data Scientist.
+    """
     from azure.ai.ml.entities import ManagedOnlineEndpoint
 
-    endpoint = ManagedOnlineEndpoint(name=name, description=description, auth_mode="key", tags=dict(tags))
+    endpoint = ManagedOnlineEndpoint(name=name, description=description, auth_mode=auth_mode, tags=dict(tags))
     with understood(f"creating endpoint {name}"):
         azureml.workspace.online_endpoints.begin_create_or_update(endpoint)
 
 
-def deployment_state(azureml: AzureML, endpoint: str, deployment: str) -> str | None:
-    """Return a deployment's provisioning state, None when it does not exist."""
+def find_deployment(azureml: AzureML, endpoint: str, name: str) -> Deployment | None:
+    """Return a deployment, None when it does not exist."""
     try:
-        with understood(f"looking up deployment {endpoint}/{deployment}"):
-            found = azureml.workspace.online_deployments.get(name=deployment, endpoint_name=endpoint)
-            return plain(found.provisioning_state)
+        with understood(f"looking up deployment {endpoint}/{name}"):
+            found = azureml.workspace.online_deployments.get(name=name, endpoint_name=endpoint)
     except ResourceGoneError:
         return None
+    return Deployment(name, plain(found.provisioning_state), str(found.instance_type), dict(found.tags or {}))
 
 
 def begin_deployment(
@@ -112,11 +140,20 @@ def last_words(azureml: AzureML, endpoint: str, deployment: str) -> str:
     return lines[-1] if lines else "its log is empty"
 
 
-def begin_traffic(azureml: AzureML, name: str, traffic: Mapping[str, int]) -> None:
-    """Begin to route traffic. A PUT replaces the whole endpoint, so it is rebuilt from what Azure has."""
+def begin_traffic(
+    azureml: AzureML, name: str, traffic: Mapping[str, int], tags: Mapping[str, str] | None = None
+) -> None:
+    """Begin to route traffic, and set tags with it. The answer, and reads for a while, still show the old traffic.
+
+    A PUT replaces the whole endpoint, so it is rebuilt from what Azure has: what is not sent is lost.
+    """
     with understood(f"routing the traffic of endpoint {name}"):
         endpoint = azureml.workspace.online_endpoints.get(name)
         endpoint.traffic = dict(traffic)
+        endpoint.tags = {**(endpoint.tags or {}), **(tags or {})}
+        endpoint.properties = {
+            key: value for key, value in (endpoint.properties or {}).items() if key not in _SERVICE_PROPERTIES
+        }
         azureml.workspace.online_endpoints.begin_create_or_update(endpoint)
 
 
@@ -126,10 +163,17 @@ def begin_delete_endpoint(azureml: AzureML, name: str) -> None:
         azureml.workspace.online_endpoints.begin_delete(name=name)
 
 
-def primary_key(azureml: AzureML, name: str) -> str:
-    """Return the endpoint's key. Never log it."""
+def begin_delete_deployment(azureml: AzureML, endpoint: str, name: str) -> None:
+    """Begin to delete a deployment; Azure refuses one that has traffic. One that is not there needs nothing."""
+    with contextlib.suppress(ResourceGoneError), understood(f"deleting deployment {endpoint}/{name}"):
+        azureml.workspace.online_deployments.begin_delete(name=name, endpoint_name=endpoint)
+
+
+def credential_of(azureml: AzureML, name: str) -> str:
+    """Return what opens the endpoint: its key, or a token of the app's identity, as the endpoint asks. Never log it."""
     with understood(f"reading the keys of endpoint {name}"):
-        return str(azureml.workspace.online_endpoints.get_keys(name=name).primary_key)
+        found: Any = azureml.workspace.online_endpoints.get_keys(name=name)
+    return str(getattr(found, "primary_key", None) or found.access_token)
 
 
 def _endpoint(found: Any) -> Endpoint:

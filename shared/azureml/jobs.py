@@ -15,7 +15,12 @@ from shared.errors import RefusedByAzureError, ResourceGoneError
 COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"
 # Not "NotResponding": a job comes back from there to any other status.
 ENDED = frozenset({COMPLETED, FAILED, CANCELED})
+QUEUED = frozenset({"NotStarted", "Starting", "Provisioning", "Preparing", "Queued"})
+"""No machine is at work yet. A pipeline that is Running may still wait for the machine of one of its steps."""
 HISTORY_LIMIT = 200
+MOST_METRICS = 60
+"""Names of metrics that are kept with a run; of more, those that come first in the alphabet."""
+_BEST_OF = ("eval_loss",)
 _MESSAGE_LENGTH = 2000
 
 
@@ -46,23 +51,39 @@ def failure_of(plane: DataPlane, name: str) -> str:
     The job's own answer has no error; the run history has, for the job and for each step.
     """
     # The deepest first: what contains a failed step says no more than that it failed.
-    failed = [step for step in plane.steps(name) if step.get("status") == FAILED]
-    for step in reversed(failed):
+    for step in reversed(_failed(plane, name)):
         message = _message(step)
         if message:
-            return f"step {step.get('displayName') or step.get('name') or step['runId']}: {message}"
+            return f"step {_title(step)}: {message}"
     return _message(plane.run(name)) or "the job failed without saying why; see its logs in Azure ML's studio"
 
 
-def final_metrics(plane: DataPlane, name: str) -> dict[str, float]:
-    """Return the last value of every metric of a job and its steps; a step's value wins over the job's.
+def has_only_failed_in(plane: DataPlane, name: str, step: str) -> bool:
+    """Tell whether a failed job did all its work but that of one step."""
+    return {_title(failed) for failed in _failed(plane, name)} == {step}
 
-    What diverged (NaN, infinite) is left out: JSON cannot carry it, and a row that holds it could not be read again.
+
+def _failed(plane: DataPlane, name: str) -> list[dict[str, Any]]:
+    return [step for step in plane.steps(name) if step.get("status") == FAILED]
+
+
+def _title(step: Mapping[str, Any]) -> str:
+    return str(step.get("displayName") or step.get("name") or step["runId"])
+
+
+def final_and_best_metrics(plane: DataPlane, name: str) -> dict[str, float]:
+    """Return the last value of every metric of a job and its steps, and as `best.eval_loss` the lowest of that one.
+
+    A step's value wins over the job's. What diverged (NaN, infinite) is left out: JSON cannot carry it, and a row that
+    holds it could not be read again.
     """
     metrics: dict[str, float] = {}
     for run_id in _run_ids(plane, name):
-        metrics |= {key: value for key, value in _last_values(plane, run_id).items() if math.isfinite(value)}
-    return metrics
+        last = {key: value for key, value in _last_values(plane, run_id).items() if math.isfinite(value)}
+        for metric in last.keys() & set(_BEST_OF):
+            last[f"best.{metric}"] = min(point["value"] for point in _points(plane, run_id, metric))
+        metrics |= last
+    return {key: metrics[key] for key in sorted(metrics)[:MOST_METRICS]}
 
 
 def metric_histories(plane: DataPlane, name: str) -> dict[str, list[dict[str, float]]]:
@@ -70,13 +91,18 @@ def metric_histories(plane: DataPlane, name: str) -> dict[str, list[dict[str, fl
     histories: dict[str, list[dict[str, float]]] = {}
     for run_id in _run_ids(plane, name):
         for metric in _last_values(plane, run_id):
-            points = [
-                {"step": int(point.get("step", 0)), "value": value}
-                for point in plane.metric_history(run_id, metric)
-                if math.isfinite(value := float(point["value"]))
-            ]
-            histories[metric] = thinned(sorted(points, key=lambda point: point["step"]))
+            histories[metric] = thinned(_points(plane, run_id, metric))
     return histories
+
+
+def _points(plane: DataPlane, run_id: str, metric: str) -> list[dict[str, float]]:
+    """Return a metric's finite values, in the order of their steps."""
+    points = [
+        {"step": int(point.get("step", 0)), "value": value}
+        for point in plane.metric_history(run_id, metric)
+        if math.isfinite(value := float(point["value"]))
+    ]
+    return sorted(points, key=lambda point: point["step"])
 
 
 def thinned(points: list[dict[str, float]], limit: int = HISTORY_LIMIT) -> list[dict[str, float]]:

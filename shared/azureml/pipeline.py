@@ -6,9 +6,11 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from shared.azureml import evaluation as evaluating
 from shared.azureml import preparation as preparing
 from shared.azureml.client import AzureML, plain
-from shared.azureml.compute import SERVERLESS, choose_serving_size, choose_training_compute
+from shared.azureml.compute import SERVERLESS, choose_serving_sizes, choose_training_compute
+from shared.azureml.evaluation import EvaluationStep
 from shared.azureml.foundation_models import get_component, get_foundation_model
 from shared.azureml.hyperparameters import input_specs, resolve
 from shared.azureml.jobs import find_job
@@ -16,7 +18,8 @@ from shared.azureml.preparation import PreparationStep
 from shared.azureml.trouble import understood
 from shared.runs.names import slug
 from shared.runs.options import EffectiveOptions
-from shared.runs.record import Run, TrainingPlan
+from shared.runs.parts import TrainingPlan
+from shared.runs.record import Run
 
 OUTPUT = "trained_model"
 RUN_TAG = "finetune.run"
@@ -40,7 +43,9 @@ def plan_training(azureml: AzureML, run: Run, options: EffectiveOptions) -> tupl
         wanted_size=options.training_instance_type,
         allowed_sizes=model.training_sizes,
     )
-    serving = choose_serving_size(azureml, wanted_size=options.serving_instance_type, allowed_sizes=model.serving_sizes)
+    serving = choose_serving_sizes(
+        azureml, wanted_sizes=options.serving_instance_types, allowed_sizes=model.serving_sizes
+    )
     plan = TrainingPlan(
         foundation_model=f"{model.name}:{model.version}",
         foundation_model_id=model.id,
@@ -48,19 +53,27 @@ def plan_training(azureml: AzureML, run: Run, options: EffectiveOptions) -> tupl
         compute=compute.name,
         instance_type=compute.instance_type,
         gpus_per_node=compute.gpus_per_node,
+        low_priority=compute.low_priority,
         hyperparameters=hyperparameters,
-        serving_instance_type=serving,
+        serving_instance_type=serving[0],
+        serving_instance_types=serving,
         display_name=display_name(model.name, slug(run.project), hyperparameters, compute.gpus_per_node),
     )
     return plan, [*model.warnings, *notes]
 
 
 def submit(
-    azureml: AzureML, run: Run, plan: TrainingPlan, job_name: str, preparation: PreparationStep | None = None
+    azureml: AzureML,
+    run: Run,
+    plan: TrainingPlan,
+    job_name: str,
+    preparation: PreparationStep | None = None,
+    evaluation: EvaluationStep | None = None,
 ) -> str:
     """Submit the job under its fixed name, unless it exists already.
 
-    Args: preparation: the step that prepares the dataset first; None when it is prepared.
+    Args: preparation: the step that prepares the dataset first; None when it is prepared. evaluation: the step that
+    measures the trained model at the end; None: it is not measured.
     Returns: the job's status.
     Idempotency: the job's name. A job that is there is never submitted again, even if it has ended.
     """
@@ -70,8 +83,15 @@ def submit(
     component = get_component_of(azureml, plan)
     # The SDK's pipeline builder is one stack for the whole process: two threads building at once mix their inputs up.
     with _building, understood(f"submitting job {job_name}"):
-        job = build(component, run, plan, datastore=azureml.settings.prepared_datastore, preparation=preparation)
-        job.name = job_name
+        job = build(
+            component,
+            run,
+            plan,
+            job_name=job_name,
+            datastore=azureml.settings.prepared_datastore,
+            preparation=preparation,
+            evaluation=evaluation,
+        )
     with understood(f"submitting job {job_name}"):
         created = azureml.workspace.jobs.create_or_update(job, experiment_name=experiment_name(plan))
     return plain(created.status)
@@ -85,11 +105,19 @@ def get_component_of(azureml: AzureML, plan: TrainingPlan) -> Any:
 
 
 def build(
-    component: Any, run: Run, plan: TrainingPlan, *, datastore: str, preparation: PreparationStep | None = None
+    component: Any,
+    run: Run,
+    plan: TrainingPlan,
+    *,
+    job_name: str,
+    datastore: str,
+    preparation: PreparationStep | None = None,
+    evaluation: EvaluationStep | None = None,
 ) -> Any:
     """Build the SDK's pipeline object: the node that trains, its output bound to `trained_model`.
 
-    With a preparation there is a node in front, and the training waits for its files.
+    With a preparation there is a node in front, and the training waits for its files; with an evaluation there is one
+    behind, which waits for the trained model.
     """
     from azure.ai.ml import Input
     from azure.ai.ml.constants import AssetTypes
@@ -102,6 +130,18 @@ def build(
     def training(train: Any, test: Any) -> Any:
         # Early stopping needs a validation file; without one the component would split it off the training data.
         node = component(train_file_path=train, validation_file_path=test, test_file_path=test, **inputs)
+        if evaluation is not None:
+            # The SDK names the node after this variable: evaluating.NODE.
+            evaluate_model = evaluating.component()(
+                test=test, candidate=node.outputs.mlflow_model_folder, **given_to_evaluate
+            )
+            evaluating.bind(
+                evaluate_model,
+                evaluation,
+                compute=plan.compute,
+                instance_type=plan.instance_type,
+                datastore=datastore,
+            )
         return {OUTPUT: node.outputs.mlflow_model_folder}
 
     inputs = {
@@ -110,6 +150,11 @@ def build(
         **compute_inputs(plan.compute, plan.instance_type),
         **plan.hyperparameters,
     }
+    given_to_evaluate: Mapping[str, Any] = {}
+    if evaluation is not None:
+        given_to_evaluate = evaluating.inputs(
+            evaluation, job=job_name, base=plan.foundation_model_id, datastore=datastore
+        )
 
     def finetune() -> Any:
         if preparation is None:
@@ -120,6 +165,7 @@ def build(
         return training(prepare_dataset.outputs.train, prepare_dataset.outputs.test)
 
     job = pipeline(finetune, name=plan.display_name, display_name=plan.display_name)()
+    job.name = job_name
     job.settings.force_rerun = True
     job.settings.continue_on_step_failure = False
     job.tags = tags(run)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import RefusedByAzureError, TransientError
+from shared.evaluation.similarity import similarity as similarity
 
 TIMEOUT_S = 95  # a little more than the deployment's own request timeout
 GREEDY: Mapping[str, Any] = {"do_sample": False, "max_new_tokens": 200}
@@ -16,11 +17,15 @@ Message = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a deployment said. latency_ms is measured here, network included."""
+    """What a deployment said. latency_ms is measured here, network included.
+
+    prompt_tokens: how many tokens it says it was asked, chat template included; None: it does not say.
+    """
 
     text: str
     latency_ms: float
     deployment: str | None
+    prompt_tokens: int | None = None
 
 
 def ask(
@@ -57,26 +62,12 @@ def ask(
     if not response.ok:
         # Without the body: a model's refusal may quote the conversation.
         raise RefusedByAzureError(f"{scoring_uri} answered {response.status_code}")
-    return Answer(_text_of(response, scoring_uri), latency_ms, response.headers.get("azureml-model-deployment"))
+    text, prompt_tokens = _read(response, scoring_uri)
+    return Answer(text, latency_ms, response.headers.get("azureml-model-deployment"), prompt_tokens)
 
 
-def similarity(answer: str, truth: str) -> float:
-    """Return how much two texts have in common, 0 to 1: the F1 of their words.
-
-    >>> similarity("The mayor is Ada.", "the mayor is Ada"), similarity("", "x")
-    (1.0, 0.0)
-    """
-    ours, theirs = _words(answer), _words(truth)
-    common = sum(min(ours.count(word), theirs.count(word)) for word in set(ours))
-    return 2 * common / (len(ours) + len(theirs)) if common else 0.0
-
-
-def _words(text: str) -> list[str]:
-    return [word for raw in text.lower().split() if (word := "".join(c for c in raw if c.isalnum()))]
-
-
-def _text_of(response: Any, scoring_uri: str) -> str:
-    """Azure's chat models answer {"output": text}; a batch of one comes as a list."""
+def _read(response: Any, scoring_uri: str) -> tuple[str, int | None]:
+    """Azure's chat models answer {"output": text}; a batch of one comes as a list. Some say their `usage`, too."""
     try:
         value = response.json()
     except ValueError as fault:
@@ -88,4 +79,6 @@ def _text_of(response: Any, scoring_uri: str) -> str:
         output = output[0]
     if not isinstance(output, str):
         raise RefusedByAzureError(f"{scoring_uri} answered, but not with a chat model's {{'output': text}}")
-    return output
+    usage = value.get("usage") if isinstance(value, dict) else None
+    prompt_tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    return output, prompt_tokens if isinstance(prompt_tokens, int) else None

@@ -8,7 +8,7 @@ from typing import Any
 from shared.azureml import endpoints
 from shared.azureml.scoring import GREEDY, Answer, ask
 from shared.errors import ActionRefusedError, InvalidRequestError
-from shared.runs.record import RunState
+from shared.runs.states import RunState
 from shared.services import Services
 
 _ROLES = ("system", "user", "assistant")
@@ -32,5 +32,7 @@ def chat(
     run = services.store.get(run_id)
     if run.state != RunState.LIVE or not run.endpoint or not run.scoring_uri:
         raise ActionRefusedError(f"Run {run_id} is {run.state}: only a live run can be asked.")
-    key = endpoints.primary_key(services.azureml, run.endpoint)
-    return ask(run.scoring_uri, key, messages, parameters={**GREEDY, **parameters})
+    key = endpoints.credential_of(services.azureml, run.endpoint)
+    # At an endpoint that runs share, another one's deployment may have a part of the traffic just now.
+    deployment = run.deployment if run.rollout is not None else None
+    return ask(run.scoring_uri, key, messages, parameters={**GREEDY, **parameters}, deployment=deployment)

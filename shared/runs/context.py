@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.runs.options import EffectiveOptions, effective
-from shared.runs.record import Run, RunState
+from shared.runs.record import Run
+from shared.runs.states import RunState
 from shared.runs.store import Claim
 from shared.services import Services
 
@@ -21,9 +22,24 @@ class Moved:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Something else has to happen first; look again later."""
+    """Something else has to happen first; look again at the next tick, or after a while."""
 
     for_what: str
+    again_in: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """A person has to decide. reason: a short code for programs; the message is for people.
+
+    `Run.approved` has the reasons that were overruled; a step does not hold a run for one of them again.
+    """
+
+    reason: str
+    message: str
+
+
+Outcome = Moved | Waiting | Held
 
 
 class CancelRequestedError(Exception):

@@ -16,13 +16,14 @@ from shared.errors import DatasetGoneError, DatasetOptionsError, JobFailedError,
 from shared.runs import reports
 from shared.runs.context import Context, Moved, Waiting
 from shared.runs.names import PREPARED, RUNS
-from shared.runs.package import dataset_package
+from shared.runs.package import bring, dataset_package
+from shared.runs.parts import DatasetVersion, PreparedBy, SplitRule
 from shared.runs.preparation import adopt_same_content, find_tokenizer, prepare_options, test_gone
-from shared.runs.record import DatasetVersion, PreparedBy, Run, RunState
+from shared.runs.record import Run
 from shared.runs.siblings import note_late_test
+from shared.runs.states import RunState
 
 SOURCE, TASK = "source", "task.json"
-PACKAGES = "packages"  # no run's id has this form
 MEGABYTE = 1_000_000
 _PAGE = "report.html"
 
@@ -79,7 +80,7 @@ def stage(context: Context) -> PreparationStep | Waiting | None:
     # What an earlier job said of its own failure must not be taken for this one's.
     services.blobs.delete(PREPARED, f"{run.id}/{FAILURE}")
     return PreparationStep(
-        package=_package(context),
+        package=bring(services.blobs, dataset_package()),
         task=f"{run.id}/{TASK}",
         source=f"{run.id}/{SOURCE}/",
         results=run.id,
@@ -127,6 +128,8 @@ def record_report(run: Run, report: Report) -> None:
     counts = ("read", "kept", "train", "test", "duplicate", "sampled_out", "rejected")
     run.rows = {f"rows_{name}": int(getattr(report, f"rows_{name}")) for name in counts}
     run.test_sha256 = report.test_sha256
+    own = report.test_file is not None
+    run.split = None if own else SplitRule(seed=report.options.seed, test_fraction=report.options.test_fraction)
 
 
 def _size(run: Run) -> int:
@@ -189,15 +192,6 @@ def _task(context: Context) -> Task:
 
 def _file(version: DatasetVersion) -> File:
     return File(name=version.path, size=version.size, md5=version.md5)
-
-
-def _package(context: Context) -> str:
-    """Put this app's dataset package beside the prepared data, once for each version of the app."""
-    name, archive = dataset_package()
-    path = f"{PACKAGES}/{name}"
-    if context.services.blobs.describe(PREPARED, path) is None:
-        context.services.blobs.write_small(PREPARED, path, archive, "application/zip")
-    return path
 
 
 # --- after its first step: what it found

@@ -1,28 +1,32 @@
 """advance: look at what is recorded and at what Azure says, do the next step, record it.
 
 Events are hints and state is the truth: a lost, doubled, late or reordered event changes nothing but the time it takes.
+What a step's outcome does to a run is decided in `shared.runs.machine`.
 """
 
 from __future__ import annotations
 
 import logging
-import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from shared.azureml.trouble import understood
 from shared.dataset import DatasetRejectedError
-from shared.errors import FinetuneError, LeaseLostError, OutOfAttemptsError, RunBusyError, StepError, TransientError
-from shared.runs.context import CancelRequestedError, Context, Moved, Waiting
-from shared.runs.record import MOVING, Failure, Run, RunState, wants_work
+from shared.errors import FinetuneError, LeaseLostError, RunBusyError, StepError, TransientError
+from shared.runs import machine
+from shared.runs.admission import give_turns
+from shared.runs.announce import announce
+from shared.runs.context import CancelRequestedError, Context, Held, Moved, Outcome
+from shared.runs.machine import Todo, Trouble
+from shared.runs.record import Run
+from shared.runs.states import RunState
 from shared.runs.status import write_status
-from shared.runs.steps import STEPS, clean_up, is_over, stop_straggler
+from shared.runs.steps import STEPS, clean_up, stop_straggler
 from shared.services import Services
 
-MAX_ATTEMPTS = 30
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=10)
 WORKERS = 8
+TICK = timedelta(seconds=20)
 _log = logging.getLogger(__name__)
 
 
@@ -33,12 +37,26 @@ def advance(services: Services, run_id: str, *, trigger: str) -> Run:
     Raises: RunNotFoundError; RunBusyError: another worker is at it; LeaseLostError: another one took it over.
     """
     with services.store.claim(run_id) as claim:
-        context = Context(claim, services)
-        if claim.run.state in (RunState.FAILED, RunState.CANCELLED):
+        context, run = Context(claim, services), claim.run
+        if run.state in (RunState.FAILED, RunState.CANCELLED) and trigger != "timer":
             _stop_straggler(context)
-        while wants_work(claim.run) and _step(context, trigger):
-            pass
-    return claim.run
+        is_left_behind = run.crashes > 0
+        limits = machine.limits_of(run, services.settings)
+        machine.after_crashes(run, now=context.now, trigger=trigger, limits=limits)
+        while machine.todo(run) != Todo.NOTHING and machine.may_ask(run, context.now):
+            if not _go_on(context, trigger, limits):
+                break
+        services.notifier.publish(run)  # what an earlier worker, or a closed topic, has left
+        if is_left_behind:
+            write_status(services, run)  # whoever died may have written the row and nothing after it
+        machine.after_pass(run)
+    return run
+
+
+def _go_on(context: Context, trigger: str, limits: machine.Limits) -> bool:
+    if machine.todo(context.run) == Todo.CLEAN_UP:
+        return _finish(context, trigger)
+    return _step(context, trigger, limits)
 
 
 def _stop_straggler(context: Context) -> None:
@@ -51,18 +69,34 @@ def _stop_straggler(context: Context) -> None:
 
 
 def advance_all(services: Services, *, trigger: str) -> Sequence[str]:
-    """Move on every run that is due, a few at a time. Returns the ids of the runs that were looked at."""
+    """Move on every run that is due, a few at a time, then those whose turn has come.
+
+    Nothing is begun after TICK: the next tick goes on with those that were not looked at.
+    Returns the ids of the runs that were looked at.
+    """
+    until = services.now() + TICK
     due = services.store.due(services.now())
+    looked_at: list[str] = []
+
+    def look(run_id: str) -> None:
+        if services.now() < until:
+            looked_at.append(run_id)
+            _advance_quietly(services, run_id, trigger)
+
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        list(pool.map(lambda run_id: _advance_quietly(services, run_id, trigger), due))
-    return due
+        list(pool.map(look, due))
+        while services.now() < until and (begins := set(_turns(services)) - set(looked_at)):
+            list(pool.map(look, begins))
+    return looked_at
 
 
-def pause_after(attempts: int, asked_for: timedelta | None = None) -> timedelta:
-    """Return how long to wait before the next attempt: exponential with jitter, at least what Azure asked for."""
-    longest = min(LONGEST_PAUSE, FIRST_PAUSE * int(2 ** min(attempts, 20)))
-    pause: timedelta = longest * random.uniform(0.5, 1)
-    return max(pause, asked_for or timedelta())
+def _turns(services: Services) -> Sequence[str]:
+    try:
+        with understood("giving turns"):
+            return give_turns(services)
+    except (TransientError, StepError) as trouble:
+        _log.warning("%s", trouble)
+        return []
 
 
 def _advance_quietly(services: Services, run_id: str, trigger: str) -> None:
@@ -75,85 +109,37 @@ def _advance_quietly(services: Services, run_id: str, trigger: str) -> None:
         _log.exception("run %s could not be moved on", run_id)
 
 
-def _step(context: Context, trigger: str) -> bool:
+def _step(context: Context, trigger: str, limits: machine.Limits) -> bool:
     """Do one step and record what came of it. Returns whether there is more to do now."""
     run = context.run
-    if run.cancel_requested or run.ending is not None:
-        return _finish(context, trigger)
     try:
-        outcome = _outcome(context)
-    except (LeaseLostError, RunBusyError):
-        raise
+        result = _result(context)
     except CancelRequestedError:
         return True
-    except DatasetRejectedError as rejected:
-        run.failure = Failure(state=run.state, reason="dataset", message=str(rejected), retry_helps=False)
-        _move(context, RunState.REJECTED, trigger, str(rejected))
-    except TransientError as trouble:
-        return _try_later(context, trouble)
-    except StepError as fault:
-        return _fail(context, fault)
-    else:
-        if isinstance(outcome, Waiting):
-            return _wait(context, outcome)
+    if isinstance(result, Moved | Held):
         # A wish to cancel may have come while the step was at work; it is seen before anything goes live.
         context.save()
-        if not run.cancel_requested:
-            _move(context, outcome.to, trigger, outcome.reason)
-    return True
+    return _record(
+        context, trigger, lambda: machine.after_step(run, result, now=context.now, trigger=trigger, limits=limits)
+    )
 
 
-def _outcome(context: Context) -> Moved | Waiting:
-    """Do the state's step. Raises: StepError, TransientError: everything that is expected to go wrong."""
+def _result(context: Context) -> Outcome | Trouble:
+    """Do the state's step. Returns: its outcome, or the trouble it met with."""
     run = context.run
     try:
         with understood(f"run {run.id}, {run.state}"):
             return STEPS[run.state](context)
-    except (FinetuneError, DatasetRejectedError, CancelRequestedError):
+    except (TransientError, StepError, DatasetRejectedError) as trouble:
+        return trouble
+    except RunBusyError as busy:
+        return TransientError(str(busy))  # another run that this one has to do with
+    except (FinetuneError, CancelRequestedError):
         raise
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 - logged with its traceback
         # A fault of this program must neither lose the run nor try for ever.
         _log.exception("run %s, %s: unexpected", run.id, run.state)
-        raise TransientError(f"unexpected {type(fault).__name__}; see the app's log") from fault
-
-
-def _wait(context: Context, outcome: Waiting) -> bool:
-    run = context.run
-    is_news = run.waiting_for != outcome.for_what
-    run.waiting_for, run.attempts, run.next_attempt_at = outcome.for_what, 0, None
-    if is_news:
-        context.save()
-        write_status(context.services, run)
-    return False
-
-
-def _try_later(context: Context, trouble: TransientError) -> bool:
-    run = context.run
-    run.attempts += 1
-    # A job that trains is not given up because it could not be looked at: its own deadline ends it.
-    if run.attempts >= MAX_ATTEMPTS and run.state != RunState.TRAINING:
-        return _fail(context, OutOfAttemptsError(f"Tried {run.attempts} times; the last trouble was: {trouble}"))
-    _pause(context, trouble, str(trouble))
-    return False
-
-
-def _pause(context: Context, trouble: Exception, waiting_for: str) -> None:
-    run = context.run
-    run.waiting_for = waiting_for
-    run.next_attempt_at = context.now + pause_after(run.attempts, getattr(trouble, "retry_after", None))
-    _log.info("run %s, %s: attempt %d: %s", run.id, run.state, run.attempts, waiting_for)
-    context.save()
-    write_status(context.services, run)
-
-
-def _fail(context: Context, fault: StepError) -> bool:
-    """Decide that the run fails; it does when what would go on billing has begun to go."""
-    run = context.run
-    if run.state == RunState.TRAINING and not is_over(fault):
-        return _try_later(context, TransientError(str(fault)))
-    run.ending = Failure(state=run.state, reason=fault.reason, message=str(fault), retry_helps=fault.retry_helps)
-    run.attempts = 0
-    return True
+        return TransientError(f"unexpected {type(fault).__name__}; see the app's log")
 
 
 def _finish(context: Context, trigger: str) -> bool:
@@ -161,31 +147,25 @@ def _finish(context: Context, trigger: str) -> bool:
     run = context.run
     # Only as the holder of the lease: what an overtaken worker knows is old.
     context.save()
+    trouble: TransientError | StepError | None = None
     try:
         with understood(f"cleaning up after run {run.id}"):
             clean_up(context)
-    except (TransientError, StepError) as trouble:
-        run.attempts += 1
-        if run.attempts < MAX_ATTEMPTS:
-            _pause(context, trouble, f"cleaning up: {trouble}")
-            return False
-        run.note(f"Not removed from Azure: {trouble} Look for job {run.job_name} and endpoint {run.endpoint} by hand.")
-    if run.cancel_requested and run.ending is None:
-        end = RunState.RETIRED if run.state == RunState.LIVE else RunState.CANCELLED
-        _move(context, end, trigger, "cancelled by request")
-    elif run.ending is not None:
-        run.failure, run.ending = run.ending, None
-        _move(context, RunState.FAILED, trigger, run.failure.message)
-    return True
+    except (TransientError, StepError) as met:
+        trouble = met
+    return _record(context, trigger, lambda: machine.after_clean_up(run, trouble, now=context.now, trigger=trigger))
 
 
-def _move(context: Context, to: RunState, trigger: str, reason: str) -> None:
-    run, services = context.run, context.services
-    before = run.state
-    run.move(to, now=context.now, trigger=trigger, reason=reason)
-    if to not in MOVING and to != RunState.LIVE:
-        run.cancel_requested = False
-    context.save()
-    _log.info("run %s: %s -> %s (%s): %s", run.id, before, to, trigger, reason)
-    write_status(services, run)
-    services.notifier.run_state_changed(run)
+def _record(context: Context, trigger: str, decide: Callable[[], bool]) -> bool:
+    """Let the machine decide, and write down what is new: a transition with its events, trouble, what is waited for."""
+    run = context.run
+    before, waited_for = run.state, run.waiting_for
+    goes_on = decide()
+    if run.state != before:
+        announce(context.services, context.claim)
+        _log.info("run %s: %s -> %s (%s): %s", run.id, before, run.state, trigger, run.history[-1].reason)
+    elif not goes_on and (run.attempts or run.waiting_for != waited_for):
+        _log.info("run %s, %s: attempt %d: %s", run.id, run.state, run.attempts, run.waiting_for)
+        context.save()
+        write_status(context.services, run)
+    return goes_on

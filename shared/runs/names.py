@@ -23,7 +23,9 @@ _IGNORED_FILES = frozenset(
 )
 _RUN_ID = re.compile(r"^(?P<slug>[a-z0-9][a-z0-9-]*)-(?P<at>\d{14})-(?P<digest>[0-9a-f]{8})\Z")
 _JOB_NAME = re.compile(r"^(?P<run_id>.+-\d{14}-[0-9a-f]{8})(-r\d+)?\Z")
-_ENDPOINT_NAME_LENGTH = 32  # Azure: 3-32 characters, letters, digits, hyphens, first a letter
+_ENDPOINT_NAME_LENGTH = 32
+# Azure: 3-32 characters, letters, digits, hyphens, first a letter
+_ENDPOINT_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]\Z")
 
 
 def is_dataset(blob: str) -> bool:
@@ -112,8 +114,29 @@ def other_model_version(run_id: str, modified_at: datetime) -> str:
 
 
 def endpoint_name(run_id: str, project: str) -> str:
-    """Return the endpoint's name: the project, cut, and the run's digest; valid and unique within a region."""
-    digest = run_id.rsplit("-", 1)[-1]
+    """Return the name of a run's own endpoint: the project, cut, and the run's digest."""
+    return _endpoint_name(project, run_id.rsplit("-", 1)[-1])
+
+
+def project_endpoint_name(workspace_id: str, project: str) -> str:
+    """Return the name of the endpoint that all runs of a project share: the project, cut, and a digest of where it is.
+
+    Projects of one name in two workspaces have names of their own, because a name is taken for a whole region.
+    """
+    digest = hashlib.sha256(msgspec.json.encode([workspace_id.lower(), project])).hexdigest()
+    return _endpoint_name(project, digest[:8])
+
+
+def is_endpoint_name(text: str) -> bool:
+    """Tell whether Azure takes a text as the name of an endpoint.
+
+    >>> is_endpoint_name("support-bot"), is_endpoint_name("4-bots"), is_endpoint_name("x")
+    (True, False, False)
+    """
+    return _ENDPOINT_NAME.match(text) is not None
+
+
+def _endpoint_name(project: str, digest: str) -> str:
     head = slug(project, _ENDPOINT_NAME_LENGTH - len(digest) - 1)
     if not head[0].isalpha():
         head = f"m{head}"[: _ENDPOINT_NAME_LENGTH - len(digest) - 1].rstrip("-")

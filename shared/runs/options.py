@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 
 from shared.errors import OptionsError
-from shared.runs import dataset_options
+from shared.runs import budget, dataset_options, deploy_options, quality_options
 from shared.runs.dataset_options import DatasetOptions
+from shared.runs.deploy_options import DeployOptions
 from shared.settings import Settings, parse_duration
 
 OPTIONS_FILE = "finetune.yaml"
-OPTIONS_BYTES = 64 * 1024
+OPTIONS_BYTES = 32 * 1024
 METADATA_PREFIX = "finetune_"
 Scalar = str | int | float | bool
 
@@ -31,12 +32,26 @@ class ComputeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     instance_type: str | None = None
 
 
-class DeployOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How to serve."""
+class QualityOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a trained model must reach to be deployed. None: not asked for.
 
-    instance_type: str | None = None
-    instance_count: int | None = None
-    smoke_tests: int | None = None
+    max_eval_loss: on the run's test rows. must_beat_live: the model that now serves the project must not be better.
+    min_rows: test rows, below which no comparison is believed. different_test_sets: `hold` or `ignore`, when the live
+    model was tested on other rows.
+    """
+
+    max_eval_loss: float | None = None
+    must_beat_live: bool | None = None
+    min_rows: int | None = None
+    different_test_sets: str | None = None
+
+
+class BudgetOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """In US dollars. hold_above: a run whose training may cost more waits for approval. max_per_run: what it may cost
+    at most; no approval helps."""
+
+    hold_above: float | None = None
+    max_per_run: float | None = None
 
 
 class RunOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,6 +65,9 @@ class RunOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     compute: ComputeOptions = ComputeOptions()
     deploy: DeployOptions = DeployOptions()
     dataset: DatasetOptions = DatasetOptions()
+    quality: QualityOptions = QualityOptions()
+    budget: BudgetOptions = BudgetOptions()
+    evaluate: bool | None = None
     idle_after: str | None = None
     keep: bool | None = None
 
@@ -64,10 +82,14 @@ class EffectiveOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     compute: str
     training_instance_type: str
-    serving_instance_type: str
+    serving_instance_types: list[str]
     serving_instance_count: int
     smoke_tests: int
     dataset: DatasetOptions
+    quality: QualityOptions
+    budget: BudgetOptions
+    evaluate: bool
+    deploy: DeployOptions
     idle_after: timedelta
     keep: bool
 
@@ -134,7 +156,11 @@ def checked(options: Mapping[str, Any], source: str) -> dict[str, Any]:
         raise OptionsError(f"{source}: {_readable(str(fault))}") from fault
     for fault_text in _range_faults(value):
         raise OptionsError(f"{source}: {fault_text}")
-    return _without_defaults(value)
+    plain = _without_defaults(value)
+    # They are kept in the run's row, which has its limits; and YAML can say much with few bytes.
+    if (size := len(msgspec.json.encode(plain))) > OPTIONS_BYTES:
+        raise OptionsError(f"{source}: {size:,} bytes are too many for options, expected at most {OPTIONS_BYTES:,}")
+    return plain
 
 
 def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -164,13 +190,25 @@ def effective(options: Mapping[str, Any], settings: Settings) -> EffectiveOption
         seed=own.seed or 0,
         compute=own.compute.name or settings.training_compute,
         training_instance_type=own.compute.instance_type or settings.training_instance_type,
-        serving_instance_type=own.deploy.instance_type or settings.serving_instance_type,
+        serving_instance_types=own.deploy.instance_types
+        or ([settings.serving_instance_type] if settings.serving_instance_type else []),
         serving_instance_count=own.deploy.instance_count or settings.serving_instance_count,
         smoke_tests=own.deploy.smoke_tests or settings.smoke_tests,
         dataset=msgspec.structs.replace(own.dataset, context_window=context_window),
+        quality=own.quality,
+        budget=BudgetOptions(
+            hold_above=_first(own.budget.hold_above, settings.hold_above),
+            max_per_run=_first(own.budget.max_per_run, settings.max_per_run),
+        ),
+        evaluate=settings.evaluate if own.evaluate is None else own.evaluate,
+        deploy=own.deploy,
         idle_after=parse_duration(own.idle_after) if own.idle_after else settings.idle_after,
         keep=bool(own.keep),
     )
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _range_faults(options: RunOptions) -> Iterable[str]:
@@ -178,16 +216,13 @@ def _range_faults(options: RunOptions) -> Iterable[str]:
         yield f"sample_percent is {options.sample_percent:g}, expected above 0 and up to 100"
     if options.test_fraction is not None and not 0 < options.test_fraction <= 0.5:
         yield f"test_fraction is {options.test_fraction:g}, expected above 0 and up to 0.5"
-    for name, count in (
-        ("deploy.instance_count", options.deploy.instance_count),
-        ("deploy.smoke_tests", options.deploy.smoke_tests),
-    ):
-        if count is not None and count < 1:
-            yield f"{name} is {count}, expected 1 or more"
     for name, value in options.hyperparameters.items():
         if isinstance(value, float) and not math.isfinite(value):
             yield f"hyperparameters.{name} is {value}, expected a finite number"
     yield from dataset_options.faults(options.dataset)
+    yield from deploy_options.faults(options.deploy)
+    yield from budget.faults(options.budget.hold_above, options.budget.max_per_run)
+    yield from quality_options.faults(options.quality)
     if options.idle_after is not None:
         try:
             parse_duration(options.idle_after)

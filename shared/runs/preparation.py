@@ -17,7 +17,7 @@ from shared.runs.context import Context
 from shared.runs.names import PREPARED
 from shared.runs.options import EffectiveOptions
 from shared.runs.pairs import folder_of
-from shared.runs.record import DatasetVersion
+from shared.runs.parts import DatasetVersion
 from shared.runs.siblings import find_test, note_late_test, version_of
 from shared.storage import BlobInfo
 

@@ -5,23 +5,30 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.errors import DatasetGoneError, InvalidRequestError, OptionsError
 from shared.runs import names
+from shared.runs.announce import announce
 from shared.runs.dataset_options import check_merged, speaks_of_layout
 from shared.runs.names import is_dataset
 from shared.runs.options import OPTIONS_FILE, checked, effective, merge, parse_finetune_yaml, parse_metadata
 from shared.runs.pairs import Role, file_of, is_test_name, matches
-from shared.runs.record import Failure, Run, RunState, new_run
+from shared.runs.parts import Failure
+from shared.runs.record import Run, is_in_line, new_run
 from shared.runs.siblings import role_of, tell_begun, version_of, waiting_beside
+from shared.runs.states import RunState
 from shared.runs.status import write_status
+from shared.runs.superseding import supersede
 from shared.services import Services
 from shared.storage import BlobInfo
 
 MISSED_WITHIN, EVENT_TAKES = timedelta(days=1), timedelta(minutes=5)
+RECEIVE_FOR = timedelta(seconds=15)
+LOOKUPS = 8
 _log = logging.getLogger(__name__)
 
 
@@ -42,7 +49,7 @@ def receive_upload(services: Services, blob: BlobInfo, *, trigger: str) -> list[
     """
     waiting = waiting_beside(services, blob)
     recorded = _take_in(services, blob, waiting, trigger)
-    ids = ([recorded[0].id] if recorded else []) + [other.id for other in waiting]
+    ids = ([recorded[0].id] if recorded else []) + [other.id for other in waiting if not is_in_line(other)]
     return list(dict.fromkeys(ids))
 
 
@@ -129,10 +136,12 @@ def _record(
     version_key = names.version_key(blob.container, blob.name, blob.etag)
     content_key = names.content_key(blob.container, blob.name, blob.md5, blob.size, merged) if blob.md5 else None
     recorded = services.store.create(run, version_key, None if refusal else content_key)
+    supersede(services, recorded, run.dataset)
     if recorded is not run:
+        if recorded.id == run.id and recorded.state == RunState.REJECTED:
+            write_status(services, recorded)  # the first delivery may have died before it told
         return recorded, False
-    write_status(services, run)
-    services.notifier.run_state_changed(run)
+    write_status(services, run)  # its event lies in its row, and is published when the run is looked at
     return run, True
 
 
@@ -168,27 +177,42 @@ def _take_at_word(services: Services, run_id: str) -> Run:
         if run.set_aside and run.state == RunState.CANCELLED:
             run.set_aside = False
             run.move(RunState.RECEIVED, now=services.now(), trigger="http", reason="asked for by name")
-    write_status(services, run)
-    services.notifier.run_state_changed(run)
+        announce(services, claim)
     return run
 
 
 def receive_missed(services: Services) -> list[Run]:
     """Record runs for datasets whose upload nobody told of: an event can be lost, or arrive while storage is away.
 
-    Looks at what was written within the last day, and leaves the newest alone: its event may be on its way.
+    Looks at what was written within the last day, and leaves the newest alone: its event may be on its way. What was
+    written first is received first; after RECEIVE_FOR the rest is left to the next call.
     Idempotency: a version of a blob that has a run, with whatever options, is known by its key.
     """
     now = services.now()
     received = []
-    for name in services.blobs.list(names.DATASETS, now - MISSED_WITHIN):
-        blob = services.blobs.describe(names.DATASETS, name)
-        if blob is None or blob.is_folder or not is_dataset(name) or now - blob.modified_at < EVENT_TAKES:
-            continue
-        if services.store.run_of_version(names.version_key(blob.container, blob.name, blob.etag)) is None:
+    for listed in sorted(_unknown(services, now), key=lambda blob: blob.modified_at):
+        if services.now() - now > RECEIVE_FOR:
+            break
+        blob = services.blobs.describe(listed.container, listed.name)
+        if blob is not None and blob.etag == listed.etag:
             recorded = _take_in(services, blob, waiting_beside(services, blob), "timer")
             received += [recorded[0]] if recorded and recorded[1] else []
     return received
+
+
+def _unknown(services: Services, now: datetime) -> list[BlobInfo]:
+    """Return the versions of datasets, old enough to have been announced, that nothing is known of."""
+    written = [
+        blob
+        for blob in services.blobs.list(names.DATASETS, now - MISSED_WITHIN)
+        if not blob.is_folder and is_dataset(blob.name) and now - blob.modified_at >= EVENT_TAKES
+    ]
+
+    def is_known(blob: BlobInfo) -> bool:
+        return services.store.run_of_version(names.version_key(blob.container, blob.name, blob.etag)) is not None
+
+    with ThreadPoolExecutor(max_workers=LOOKUPS) as pool:
+        return [blob for blob, known in zip(written, pool.map(is_known, written), strict=True) if not known]
 
 
 def _beside(services: Services, blob: BlobInfo) -> tuple[str, dict[str, Any]]:

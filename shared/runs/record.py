@@ -1,151 +1,30 @@
-"""What is recorded of a run, its states, and which transitions are allowed."""
+"""What is recorded of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-
-class RunState(StrEnum):
-    """The states of a run's life, in the order of the happy road, then the ends and the waiting states."""
-
-    RECEIVED = "received"
-    PREPARING = "preparing"
-    PREPARED = "prepared"
-    TRAINING = "training"
-    TRAINED = "trained"
-    REGISTERED = "registered"
-    DEPLOYING = "deploying"
-    VERIFYING = "verifying"
-    LIVE = "live"
-    RETIRED = "retired"
-    HELD = "held"
-    REJECTED = "rejected"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class PreparedBy(StrEnum):
-    """Who prepares a run's dataset: the function, or, when it is large, the run's job in a step of its own."""
-
-    FUNCTION = "function"
-    JOB = "job"
-
-
-_S = RunState
-_ANYTIME = {_S.FAILED, _S.CANCELLED}
-TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
-    _S.RECEIVED: frozenset({_S.PREPARING, _S.REJECTED} | _ANYTIME),
-    _S.PREPARING: frozenset({_S.PREPARED, _S.REJECTED} | _ANYTIME),
-    # Rejected as late as this: by a job that prepared the dataset itself.
-    _S.PREPARED: frozenset({_S.TRAINING, _S.REJECTED} | _ANYTIME),
-    _S.TRAINING: frozenset({_S.TRAINED, _S.REJECTED} | _ANYTIME),
-    _S.TRAINED: frozenset({_S.REGISTERED} | _ANYTIME),
-    _S.REGISTERED: frozenset({_S.DEPLOYING, _S.HELD} | _ANYTIME),
-    _S.DEPLOYING: frozenset({_S.VERIFYING} | _ANYTIME),
-    _S.VERIFYING: frozenset({_S.LIVE} | _ANYTIME),
-    _S.LIVE: frozenset({_S.RETIRED}),
-    _S.HELD: frozenset({_S.DEPLOYING, _S.CANCELLED}),
-    _S.RETIRED: frozenset({_S.DEPLOYING}),
-    _S.REJECTED: frozenset(),
-    # A retry continues from the step that failed.
-    _S.FAILED: frozenset({_S.RECEIVED, _S.PREPARED, _S.TRAINED, _S.REGISTERED}),
-    # Only what was set aside as a test file, and is asked for by name all the same.
-    _S.CANCELLED: frozenset({_S.RECEIVED}),
-}
-MOVING = frozenset(
-    {_S.RECEIVED, _S.PREPARING, _S.PREPARED, _S.TRAINING, _S.TRAINED, _S.REGISTERED, _S.DEPLOYING, _S.VERIFYING}
+from shared.runs.costs import Costs, Estimate, What
+from shared.runs.parts import (
+    DatasetVersion,
+    Evaluation,
+    Failure,
+    Findings,
+    Hold,
+    OwnEvent,
+    PreparedBy,
+    Rollout,
+    SplitRule,
+    TrainingPlan,
+    Transition,
 )
-"""States that the app leaves by itself: the timer looks at these runs."""
+from shared.runs.states import ENDED, MOVING, TRANSITIONS, RunState
 
-ENGAGED = MOVING | {_S.LIVE, _S.HELD}
-"""States in which a run still speaks for its dataset: the same content uploaded again is the same run."""
-
-RETRY_FROM: Mapping[RunState, RunState] = {
-    _S.RECEIVED: _S.RECEIVED,
-    _S.PREPARING: _S.RECEIVED,
-    _S.PREPARED: _S.PREPARED,
-    _S.TRAINING: _S.PREPARED,
-    _S.TRAINED: _S.TRAINED,
-    _S.REGISTERED: _S.REGISTERED,
-    _S.DEPLOYING: _S.REGISTERED,
-    _S.VERIFYING: _S.REGISTERED,
-}
-"""Where a retry goes on, by the state in which the run failed."""
-
-
-class Transition(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a run's history."""
-
-    at: datetime
-    from_state: RunState | None
-    to_state: RunState
-    trigger: str
-    reason: str
-
-
-class DatasetVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """The blob that a run trains on: one version of it."""
-
-    container: str
-    blob: str
-    etag: str
-    modified_at: datetime
-    size: int
-    md5: str | None = None
-
-    @property
-    def path(self) -> str:
-        """Return `container/blob`, as people write it."""
-        return f"{self.container}/{self.blob}"
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Why rows were left out: the code, the words for it, how many, and the first place where."""
-
-    reason: str
-    words: str
-    rows: int
-    first: str
-
-
-class Findings(msgspec.Struct, frozen=True, kw_only=True):
-    """What preparation found in the dataset, as much of it as a person wants to know first."""
-
-    format: str | None
-    layout: str | None
-    left_out: list[Finding] = []
-    warnings: list[str] = []
-    rows_mendable: int = 0
-    repaired: bool = False
-    """Whether `repaired.jsonl` was written."""
-
-
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a run failed or was rejected, in which state, and whether a retry can help."""
-
-    state: RunState
-    reason: str
-    message: str
-    retry_helps: bool
-
-
-class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the job was submitted with, resolved from all layers of options and from Azure's catalog."""
-
-    foundation_model: str
-    foundation_model_id: str
-    component: str
-    compute: str
-    instance_type: str
-    gpus_per_node: int
-    hyperparameters: dict[str, str]
-    serving_instance_type: str
-    display_name: str
+DEPLOY_ANYWAY = "deploy"
+"""Among what a person approved: deploy the model, whatever the quality gate says."""
 
 
 class Run(msgspec.Struct, kw_only=True):
@@ -160,10 +39,24 @@ class Run(msgspec.Struct, kw_only=True):
     updated_at: datetime
     state_since: datetime
     history: list[Transition] = []
+    history_left_out: int = 0
+    """How many transitions of a very long history were taken out of its middle."""
+    shortened: list[str] = []
+    """What was cut because the record was too long for its row."""
     notes: list[str] = []
     failure: Failure | None = None
     ending: Failure | None = None
     """A failure that is decided, while what would go on billing is being removed."""
+    hold: Hold | None = None
+    """What the run waits for a person to decide, while it is held."""
+    approved: list[str] = []
+    """The reasons of holds that a person has overruled: the run is not held for them again."""
+    cancel_reason: str | None = None
+    """Why the run is to be cancelled, when it was not a person who wished it."""
+    ticket: str | None = None
+    """While the run is in line for its turn: by it a turn is told from one that an earlier wait was given."""
+    admitted: bool = False
+    """Whether the run has had its turn: it counts as under way until nothing moves it any more."""
     asked: bool = False
     """Whether a person named this very dataset, whatever its name looks like."""
     set_aside: bool = False
@@ -174,52 +67,160 @@ class Run(msgspec.Struct, kw_only=True):
     rows: dict[str, int] = {}
     findings: Findings | None = None
     test_sha256: str | None = None
+    split: SplitRule | None = None
+    """How test rows were chosen; None: they are the user's own, or not known."""
     plan: TrainingPlan | None = None
+    estimate: Estimate | None = None
+    """What the training will probably cost, since it was planned."""
+    costs: Costs = Costs()
+    """What the run has cost, added up when it last moved; `Costs.at` adds up until now."""
     job_name: str | None = None
     job_status: str | None = None
+    job_queued_at: datetime | None = None
+    """When the job was last seen before a machine had begun to work on it."""
     job_retries: int = 0
     metrics: dict[str, float] = {}
+    evaluation: Evaluation | None = None
     model_name: str | None = None
     model_version: str | None = None
     endpoint: str | None = None
     deployment: str | None = None
     scoring_uri: str | None = None
     smoke_test: dict[str, Any] | None = None
+    rollout: Rollout | None = None
+    """Of a run that shares its project's endpoint; from the moment on when its deployment is chosen."""
+    seen: list[str] = []
+    """What of the run's deployment was seen in Azure: if it is not there any more, somebody removed it."""
     waiting_for: str | None = None
     attempts: int = 0
+    """How often the step has met with trouble since it last got on."""
+    crashes: int = 0
+    """How many workers in a row took the run and were never heard of again."""
+    trouble_since: datetime | None = None
     next_attempt_at: datetime | None = None
+    asked_to_wait: bool = False
+    """Whether Azure itself named the time of the next attempt: then no event comes before it."""
     cancel_requested: bool = False
+    events_recorded: int = 0
+    outbox: list[OwnEvent] = []
+    """What is not published yet, oldest first."""
+    publish_attempts: int = 0
+    publish_at: datetime | None = None
+    """When to try again, after the topic could not be reached."""
 
     def move(self, to: RunState, *, now: datetime, trigger: str, reason: str) -> None:
-        """Go to another state and write it into the history.
+        """Go to another state, write it into the history, and put the event that tells of it into the outbox.
 
         Raises: ValueError: the transition is not one of `TRANSITIONS`; that is a fault of this program.
         """
         if to not in TRANSITIONS[self.state]:
             raise ValueError(f"run {self.id}: {self.state} -> {to} is not an allowed transition")
-        self.history.append(
-            Transition(at=now, from_state=self.state, to_state=to, trigger=trigger, reason=reason[:REASON_LENGTH])
+        before = self.state
+        # The clocks of two instances differ a little; a history does not run backwards for it.
+        at = max(now, self.state_since)
+        self._remember(
+            Transition(
+                at=at,
+                from_state=before,
+                to_state=to,
+                trigger=trigger[:TRIGGER_LENGTH],
+                reason=reason[:REASON_LENGTH],
+                lasted_s=round((at - self.state_since).total_seconds(), 3),
+            )
         )
-        del self.history[HISTORY_HEAD : max(HISTORY_HEAD, len(self.history) - HISTORY_TAIL)]
-        self.state = to
-        self.state_since = now
-        self.attempts = 0
-        self.next_attempt_at = None
-        self.waiting_for = None
+        self.state, self.state_since = to, at
+        self.costs = self.costs.ended(_unpaid_in(to), at).at(at)
+        if before == RunState.HELD:
+            self.hold = None
+        if before == RunState.FAILED:
+            self.failure = None
+        self.ticket = None
+        self.admitted = self.admitted and to in MOVING
+        if before in ENDED or to in ENDED:
+            self.cancel_requested = False
+        self.got_on()
+
+    def got_on(self) -> None:
+        """Forget the trouble there was: the step is done, or has only to wait."""
+        self.attempts = self.crashes = 0
+        self.trouble_since = self.next_attempt_at = self.waiting_for = None
+        self.asked_to_wait = False
+
+    def _remember(self, line: Transition) -> None:
+        self.history.append(line)
+        surplus = max(0, len(self.history) - HISTORY_HEAD - HISTORY_TAIL)
+        del self.history[HISTORY_HEAD : HISTORY_HEAD + surplus]
+        self.history_left_out += surplus
+        self.tell(RUN_STATE_CHANGED, line.at, line.reason, from_state=line.from_state, to_state=line.to_state)
+
+    def tell_endpoint_retired(self, reason: str, *, now: datetime) -> None:
+        """Put into the outbox that the run's endpoint was removed and does not bill any more."""
+        self.tell(ENDPOINT_RETIRED, now, reason[:REASON_LENGTH])
+
+    def tell(
+        self,
+        kind: str,
+        at: datetime,
+        reason: str,
+        from_state: RunState | None = None,
+        to_state: RunState | None = None,
+    ) -> None:
+        """Put an event into the outbox. It is published after the row was saved, and again if that is not certain."""
+        self.events_recorded += 1
+        self.outbox.append(
+            OwnEvent(
+                number=self.events_recorded,
+                kind=kind,
+                at=at,
+                reason=reason,
+                from_state=from_state,
+                to_state=to_state,
+                endpoint=self.endpoint,
+            )
+        )
+        del self.outbox[:-OUTBOX_LIMIT]
+
+    def saw(self, what: str) -> None:
+        """Keep in mind that something of the run's deployment was seen in Azure, since it was last begun."""
+        if what not in self.seen:
+            self.seen.append(what)
 
     def note(self, text: str) -> None:
         """Keep a remark for people, once."""
+        text = text if len(text) <= NOTE_LENGTH else f"{text[: NOTE_LENGTH - 1]}…"
         if text not in self.notes and len(self.notes) < NOTES_LIMIT:
             self.notes.append(text)
 
 
+def _unpaid_in(state: RunState) -> list[What]:
+    """Return what costs nothing any more in a state: its job has ended, its endpoint is going or gone."""
+    training = state == RunState.TRAINING
+    serving = state in (RunState.DEPLOYING, RunState.VERIFYING, RunState.LIVE)
+    return [what for what, is_paid in ((What.TRAINING, training), (What.ENDPOINT, serving)) if not is_paid]
+
+
 def wants_work(run: Run) -> bool:
     """Tell whether the app has something to do for a run, without being asked."""
-    return run.state in MOVING or (run.state == RunState.LIVE and run.cancel_requested)
+    return run.state in MOVING or (run.state in (RunState.LIVE, RunState.HELD) and run.cancel_requested)
 
 
+def is_under_way(run: Run) -> bool:
+    """Tell whether a run takes one of the MAX_ACTIVE_RUNS places: from its turn on until nothing moves it any more."""
+    return run.state in MOVING and (run.admitted or run.state not in (RunState.RECEIVED, RunState.PREPARED))
+
+
+def is_in_line(run: Run) -> bool:
+    """Tell whether a run only waits for its turn; the timer does not look at it, the admission does."""
+    return run.ticket is not None and run.state in MOVING and not run.cancel_requested
+
+
+RUN_STATE_CHANGED = "FinetuneFunctions.RunStateChanged"
+ENDPOINT_RETIRED = "FinetuneFunctions.EndpointRetired"
 # A row of Table Storage holds 1 MiB; the history keeps its beginning and its newest entries far below that.
-HISTORY_HEAD, HISTORY_TAIL, REASON_LENGTH, NOTES_LIMIT = 20, 80, 500, 50
+HISTORY_HEAD, HISTORY_TAIL, REASON_LENGTH, TRIGGER_LENGTH = 20, 80, 500, 50
+NOTES_LIMIT, NOTE_LENGTH = 50, 1000
+OUTBOX_LIMIT = 100
+"""More events than a run has in weeks; if the topic takes none for longer than that, the oldest are given up."""
 
 
 def new_run(
@@ -227,7 +228,7 @@ def new_run(
 ) -> Run:
     """Make the record of a run that was just received."""
     first = Transition(at=now, from_state=None, to_state=RunState.RECEIVED, trigger=trigger, reason="dataset received")
-    return Run(
+    run = Run(
         id=run_id,
         project=project,
         dataset=dataset,
@@ -238,3 +239,5 @@ def new_run(
         state_since=now,
         history=[first],
     )
+    run.tell(RUN_STATE_CHANGED, now, first.reason, to_state=first.to_state)
+    return run

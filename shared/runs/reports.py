@@ -17,7 +17,7 @@ from shared.dataset.rows import Row
 from shared.errors import ActionRefusedError, LeaseLostError
 from shared.runs.context import CancelRequestedError, Context
 from shared.runs.names import PREPARED, RUNS
-from shared.runs.record import Finding, Findings
+from shared.runs.parts import Finding, Findings
 from shared.services import Services
 from shared.storage import Blobs, BlockWriter
 

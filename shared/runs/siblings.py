@@ -13,7 +13,9 @@ from shared.runs.dataset_options import DatasetOptions
 from shared.runs.names import is_dataset
 from shared.runs.options import effective
 from shared.runs.pairs import Role, file_of, folder_of
-from shared.runs.record import ENGAGED, DatasetVersion, Run, RunState
+from shared.runs.parts import DatasetVersion
+from shared.runs.record import Run
+from shared.runs.states import ENGAGED, RunState
 from shared.runs.status import write_status
 from shared.services import Services
 from shared.storage import BlobInfo, Blobs
@@ -96,11 +98,7 @@ def note_late_test(context: Context) -> None:
 
 def waiting_beside(services: Services, blob: BlobInfo) -> Sequence[Run]:
     """Return the runs of a blob's folder that have not begun: an upload may be what they wait for."""
-    folder = folder_of(blob.name)
-    received = services.store.in_state(RunState.RECEIVED)
-    return [
-        run for run in received if run.dataset.container == blob.container and folder_of(run.dataset.blob) == folder
-    ]
+    return services.store.waiting_in(f"{blob.container}/{folder_of(blob.name)}")
 
 
 def tell_begun(services: Services, test: BlobInfo) -> None:

@@ -17,6 +17,10 @@ MOST_ATTEMPTS = 8
 """About fifteen minutes: a model that still fails then will not start to answer, and its GPU bills."""
 
 
+PROMPT_TOKENS = "prompt_tokens.json"
+"""Beside the prepared rows: {prompt id: tokens of the rendered prompt}, for whoever in the job can count them."""
+
+
 class HeldOut(msgspec.Struct, frozen=True):
     """A row of test.jsonl: a conversation whose last turn is the true answer."""
 
@@ -37,15 +41,17 @@ class HeldOut(msgspec.Struct, frozen=True):
 def smoke_test(context: Context) -> dict[str, Any]:
     """Ask the new deployment, past the traffic rules, and compare its answers with the true ones.
 
-    Returns: what may be shown anywhere: prompt ids, latencies, lengths, similarities. The texts go to the container
-    `runs` only.
-    Raises: TransientError: it does not answer yet. SmokeTestError: it answers, but with nothing.
+    Returns: what may be shown anywhere: prompt ids, latencies, lengths, similarities, and whether it renders the chat
+    template as the training did. The texts go to the container `runs` only.
+    Raises: TransientError: it does not answer yet. SmokeTestError: it answers, but with nothing, or with what has less
+    in common with the truth than `deploy.min_similarity` asks for.
     """
     run, services = context.run, context.services
     assert run.endpoint is not None, "a run with a deployment has an endpoint"
     assert run.scoring_uri is not None, "an endpoint that Succeeded has a URI"
-    key = endpoints.primary_key(services.azureml, run.endpoint)
-    results, texts = [], []
+    key = endpoints.credential_of(services.azureml, run.endpoint)
+    results: list[dict[str, Any]] = []
+    texts: list[dict[str, Any]] = []
     for row in held_out(services.blobs, run.id, context.options.smoke_tests):
         try:
             answer = ask(run.scoring_uri, key, row.question, deployment=run.deployment)
@@ -62,15 +68,66 @@ def smoke_test(context: Context) -> dict[str, Any]:
                 "latency_ms": round(answer.latency_ms),
                 "characters": len(answer.text),
                 "similarity": round(similarity(answer.text, row.truth), 3),
+                "prompt_tokens": answer.prompt_tokens,
             }
         )
         texts.append({"question": row.question, "truth": row.truth, "answer": answer.text, **results[-1]})
     services.blobs.write_small(RUNS, f"{run.id}/smoke_test.json", msgspec.json.format(msgspec.json.encode(texts)))
-    if not any(result["characters"] for result in results):
+    report: dict[str, Any] = {
+        "asked": len(results),
+        "similarity": round(sum(result["similarity"] for result in results) / max(1, len(results)), 3),
+        "chat_template": _compare_templates(context, results),
+        "answers": results,
+    }
+    _require_sense(context, report)
+    return report
+
+
+def _require_sense(context: Context, report: dict[str, Any]) -> None:
+    """Raise SmokeTestError: the answers are clearly worse than what anyone should get."""
+    run, least = context.run, context.options.deploy.min_similarity
+    where = f"Deployment {run.endpoint}/{run.deployment} is up, but"
+    if not any(result["characters"] for result in report["answers"]):
+        raise SmokeTestError(f"{where} all its {report['asked']} answers are empty.")
+    if least is not None and report["similarity"] < least:
         raise SmokeTestError(
-            f"Deployment {run.endpoint}/{run.deployment} is up, but all its {len(results)} answers are empty."
+            f"{where} its {report['asked']} answers are on average {report['similarity']:.2f} like the true ones; "
+            f"deploy.min_similarity asks for {least:g}."
         )
-    return {"asked": len(results), "answers": results}
+
+
+def _compare_templates(context: Context, results: list[dict[str, Any]]) -> str:
+    """Say whether the deployment was asked as many tokens for a chat as the training made of it.
+
+    A difference is said, not punished: whether a begin-of-text token counts is not the same everywhere.
+    """
+    said = {result["prompt_id"]: result["prompt_tokens"] for result in results if result["prompt_tokens"] is not None}
+    if not said:
+        return "not checked: the endpoint does not say how many tokens it was asked"
+    counted = _tokens_in_training(context)
+    common = said.keys() & counted.keys()
+    if not common:
+        return "not checked: the training did not say how many tokens its prompts have"
+    if different := sorted(prompt_id for prompt_id in common if said[prompt_id] != counted[prompt_id]):
+        one = different[0]
+        context.run.note(
+            f"The deployment does not render the chat template as the training did: prompt {one} has {said[one]} "
+            f"tokens there and had {counted[one]} in training."
+        )
+        return f"differs for {len(different)} of {len(common)} prompts"
+    return f"the same for {len(common)} prompts"
+
+
+def _tokens_in_training(context: Context) -> dict[str, int]:
+    """Return how many tokens the job's own tokenizer made of the held-out prompts, if a step of it wrote that down."""
+    blobs, name = context.services.blobs, f"{context.run.id}/{PROMPT_TOKENS}"
+    info = blobs.describe(PREPARED, name)
+    if info is None:
+        return {}
+    try:
+        return msgspec.json.decode(b"".join(blobs.read(PREPARED, name, info.etag)), type=dict[str, int])
+    except msgspec.MsgspecError:
+        return {}
 
 
 def held_out(blobs: Blobs, run_id: str, count: int) -> list[HeldOut]:

@@ -6,35 +6,34 @@ A step changes the run in place and answers `Moved` or `Waiting`; trouble is rai
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
-from shared.azureml import endpoints, jobs, pipeline, registration
+from shared.azureml import jobs, pipeline, registration
+from shared.azureml.evaluation import NODE as EVALUATION
 from shared.dataset import DatasetRejectedError
 from shared.errors import (
-    DatasetGoneError,
-    DatasetOptionsError,
-    DeploymentFailedError,
-    EndpointTakenError,
     JobCancelledError,
     JobFailedError,
+    QueuedTooLongError,
+    RefusedByAzureError,
     ResourceGoneError,
     StepError,
     TrainingTooLongError,
 )
-from shared.runs import handover, names
-from shared.runs.context import Context, Moved, Waiting
+from shared.runs import admission, evaluation, handover, names, spending
+from shared.runs.context import CancelRequestedError, Context, Moved, Outcome, Waiting
+from shared.runs.deploying import begin_deploy, deploy, verify, withdraw
+from shared.runs.parts import PreparedBy
 from shared.runs.preparation import prepare_dataset
-from shared.runs.record import PreparedBy, RunState
 from shared.runs.siblings import settle
-from shared.runs.smoke_test import smoke_test
-
-Outcome = Moved | Waiting
-MOST_WAITING = timedelta(hours=2)  # a large model on a GPU is up in less than half an hour
+from shared.runs.states import RunState
 
 
 def begin(context: Context) -> Outcome:
-    """received: wait for what has to lie beside the dataset; then the state says that work has begun."""
-    return settle(context) or Moved(RunState.PREPARING, "preparation begins")
+    """received: wait for what has to lie beside the dataset, then for a turn; then the state says that work begins."""
+    if (outcome := settle(context)) is not None:
+        admission.step_out(context.run)
+        return outcome
+    return admission.admit(context) or Moved(RunState.PREPARING, "preparation begins")
 
 
 def prepare(context: Context) -> Outcome:
@@ -63,17 +62,25 @@ def submit(context: Context) -> Outcome:
     run.plan, notes = pipeline.plan_training(azureml, run, context.options)
     for note in notes:
         run.note(note)
+    if (outcome := spending.check(context)) is not None:
+        return outcome
+    if (waiting := admission.admit(context)) is not None:
+        return waiting  # a run that was held has given its turn away
     preparation = handover.stage(context)
     if isinstance(preparation, Waiting):
         return preparation
     if preparation is None:
         _require_rows(context)
+    measuring = evaluation.stage(context)
     run.job_name = names.job_name(run.id, run.job_retries)
+    spending.training_begins(context)
     # Saved before the submit: an event of the job may arrive before the call returns. Of this job nothing is known
     # yet; the status of the one before it (a retry) would keep a cancellation from reaching it.
-    run.job_status = None
+    run.job_status = run.job_queued_at = None
     context.save()
-    run.job_status = pipeline.submit(azureml, run, run.plan, run.job_name, preparation)
+    if run.cancel_requested:
+        raise CancelRequestedError
+    run.job_status = pipeline.submit(azureml, run, run.plan, run.job_name, preparation, measuring)
     reason = f"job {run.job_name} submitted to {run.plan.compute} ({run.plan.instance_type})"
     if preparation is not None:
         reason += f"; first it prepares the dataset on {preparation.compute} ({preparation.instance_type})"
@@ -91,8 +98,10 @@ def watch_job(context: Context) -> Outcome:
     assert run.job_name is not None, "a training run has a job"
     status = jobs.find_job(services.azureml, run.job_name)
     if status is None:
-        raise ResourceGoneError(f"Job {run.job_name} is gone: it was deleted outside this app.")
+        raise ResourceGoneError(f"Job {run.job_name} is gone: it was deleted outside this app. A retry trains anew.")
     run.job_status = status
+    if status in jobs.ENDED:
+        spending.measure(context)
     waiting = handover.follow(context, has_ended=status in jobs.ENDED, has_completed=status == jobs.COMPLETED)
     if waiting is not None and status in jobs.ENDED:
         return waiting
@@ -101,14 +110,40 @@ def watch_job(context: Context) -> Outcome:
     if status == jobs.CANCELED:
         raise JobCancelledError(f"Job {run.job_name} was cancelled outside this app.")
     if status in jobs.ENDED:
-        raise JobFailedError(f"Job {run.job_name} failed: {jobs.failure_of(services.plane, run.job_name)}")
-    if context.in_state_for > services.settings.max_training_time:
-        jobs.cancel_job(services.azureml, run.job_name)
+        why = jobs.failure_of(services.plane, run.job_name)
+        if jobs.has_only_failed_in(services.plane, run.job_name, EVALUATION):
+            # The model is trained, and paid for: its output is there, whatever became of the step behind it.
+            return Moved(
+                RunState.TRAINED, f"job {run.job_name} has trained its model; only its evaluation failed: {why}"
+            )
+        raise JobFailedError(f"Job {run.job_name} failed: {why}")
+    return _at_work(context, run.job_name, status)
+
+
+def _at_work(context: Context, job: str, status: str) -> Waiting:
+    """Say what the job is at. Raises: TrainingTooLongError, QueuedTooLongError: it took too long, and is cancelled.
+
+    The queue costs nothing and training does, so the time of each is counted apart: that of the training since the job
+    was last seen in the queue, which is rather too long than too short when it was not looked at for a while.
+    """
+    run, longest = context.run, context.services.settings.max_training_time
+    if status in jobs.QUEUED:
+        if context.in_state_for > longest:
+            jobs.cancel_job(context.services.azureml, job)
+            raise QueuedTooLongError(
+                f"Job {job} has waited for a machine for more than {longest} (MAX_TRAINING_TIME) and was cancelled. "
+                "The region may have none of this VM size to spare: retry later, or set another TRAINING_INSTANCE_TYPE."
+            )
+        run.job_queued_at = context.now
+        return Waiting(f"job {job} is {status}: it waits for a machine, since {run.state_since:%Y-%m-%d %H:%M} UTC")
+    if context.now - (run.job_queued_at or run.state_since) > longest:
+        jobs.cancel_job(context.services.azureml, job)
         raise TrainingTooLongError(
-            f"Job {run.job_name} ran for more than {services.settings.max_training_time} and was cancelled. "
+            f"Job {job} ran for more than {longest} and was cancelled. "
             "Raise MAX_TRAINING_TIME, or train on fewer rows or a larger VM size."
         )
-    return Waiting(f"job {run.job_name} is {status}")
+    spending.watch(context)
+    return Waiting(f"job {job} is {status}")
 
 
 def register(context: Context) -> Outcome:
@@ -117,78 +152,26 @@ def register(context: Context) -> Outcome:
     assert run.plan is not None, "a trained run has a plan"
     assert run.job_name is not None, "a trained run has a job"
     try:
-        run.metrics = jobs.final_metrics(services.plane, run.job_name)
+        run.metrics = jobs.final_and_best_metrics(services.plane, run.job_name)
     except StepError as fault:
         run.note(f"The job's metrics could not be read: {fault}")
+    evaluation.adopt(context)
     foundation_model = run.plan.foundation_model.partition(":")[0]
-    model = registration.register(
-        services.azureml,
-        run,
-        names.model_name(foundation_model, run.project),
-        [
-            names.model_version(run.dataset.modified_at),
-            names.other_model_version(run.id, run.dataset.modified_at),
-        ],
-    )
+    versions = [
+        names.model_version(run.dataset.modified_at),
+        names.other_model_version(run.id, run.dataset.modified_at),
+    ]
+    try:
+        model = registration.register(services.azureml, run, names.model_name(foundation_model, run.project), versions)
+    except (RefusedByAzureError, ResourceGoneError):
+        if jobs.find_job(services.azureml, run.job_name) is not None:
+            raise
+        raise ResourceGoneError(
+            f"Job {run.job_name} is gone: it was deleted outside this app before its model was registered. "
+            "Upload the dataset again to train anew."
+        ) from None
     run.model_name, run.model_version = model.name, model.version
     return Moved(RunState.REGISTERED, f"model {model.name}:{model.version} registered")
-
-
-def begin_deploy(context: Context) -> Outcome:
-    """registered: fix the names; from here on something may bill."""
-    run = context.run
-    run.endpoint = names.endpoint_name(run.id, run.project)
-    run.deployment = endpoints.DEPLOYMENT
-    run.smoke_test = None
-    return Moved(RunState.DEPLOYING, f"endpoint {run.endpoint} wanted")
-
-
-def deploy(context: Context) -> Outcome:
-    """deploying: endpoint, then deployment; each begun once, and looked at until it is ready."""
-    run, azureml = context.run, context.services.azureml
-    assert run.endpoint is not None, "a deploying run has an endpoint's name"
-    assert run.deployment is not None, "a deploying run has a deployment's name"
-    endpoint = endpoints.find_endpoint(azureml, run.endpoint)
-    if endpoint is None:
-        endpoints.begin_endpoint(
-            azureml, run.endpoint, description=f"{run.project}: {run.model_name}", tags=pipeline.tags(run)
-        )
-        return Waiting(f"endpoint {run.endpoint} is being made")
-    if endpoint.tags.get(pipeline.RUN_TAG) != run.id:
-        raise EndpointTakenError(
-            f"There is an endpoint {run.endpoint} that this run did not make; it is left alone. Delete or rename it."
-        )
-    if (waiting := _not_ready(context, endpoint)) is not None:
-        return waiting
-    run.scoring_uri = endpoint.scoring_uri
-    return _deployment(context, run.endpoint, run.deployment)
-
-
-def verify(context: Context) -> Outcome:
-    """verifying: "Succeeded" is not yet "answers". Ask held-out questions, then route all traffic."""
-    run, azureml = context.run, context.services.azureml
-    assert run.endpoint is not None, "a verifying run has an endpoint"
-    assert run.deployment is not None, "a verifying run has a deployment"
-    endpoint = endpoints.find_endpoint(azureml, run.endpoint)
-    if endpoint is None:
-        raise ResourceGoneError(f"Endpoint {run.endpoint} is gone: it was deleted outside this app.")
-    if (waiting := _not_ready(context, endpoint)) is not None:
-        return waiting
-    if run.smoke_test is None:
-        run.smoke_test = smoke_test(context)
-        context.save()
-    everything = {run.deployment: 100}
-    # The answer to a traffic PUT, and a while of reads after it, still show the old traffic.
-    if dict(endpoint.traffic) != everything:
-        endpoints.begin_traffic(azureml, run.endpoint, everything)
-        return Waiting(f"the traffic of {run.endpoint} is being routed")
-    return Moved(RunState.LIVE, f"endpoint {run.endpoint} answers")
-
-
-def is_over(fault: StepError) -> bool:
-    """Tell whether a fault means that a training run's job has ended; any other one only means that it was not seen."""
-    ends = JobFailedError | JobCancelledError | TrainingTooLongError | ResourceGoneError
-    return isinstance(fault, ends | DatasetGoneError | DatasetOptionsError)
 
 
 def clean_up(context: Context) -> None:
@@ -200,12 +183,10 @@ def clean_up(context: Context) -> None:
     if run.job_name and run.job_status not in jobs.ENDED:
         jobs.cancel_job(azureml, run.job_name)
         run.job_status = jobs.CANCELED
+        spending.measure(context)  # afterwards: nothing is paid for while it is asked
     if run.cancel_requested:
         handover.drop_versions(context)
-    if run.endpoint:
-        endpoint = endpoints.find_endpoint(azureml, run.endpoint)
-        if endpoint and endpoint.tags.get(pipeline.RUN_TAG) == run.id and endpoint.state != endpoints.DELETING:
-            endpoints.begin_delete_endpoint(azureml, run.endpoint)
+    withdraw(context)
 
 
 def stop_straggler(context: Context) -> None:
@@ -213,8 +194,11 @@ def stop_straggler(context: Context) -> None:
     run = context.run
     if run.job_name is None:
         return
-    run.job_status = jobs.find_job(context.services.azureml, run.job_name)
-    if run.job_status not in (None, *jobs.ENDED):
+    status = jobs.find_job(context.services.azureml, run.job_name)
+    if status is None:
+        return  # its name stays used up, for all that is known
+    run.job_status = status
+    if status not in jobs.ENDED:
         clean_up(context)
 
 
@@ -228,51 +212,3 @@ STEPS: Mapping[RunState, Callable[[Context], Outcome]] = {
     RunState.DEPLOYING: deploy,
     RunState.VERIFYING: verify,
 }
-
-
-def _deployment(context: Context, endpoint: str, deployment: str) -> Outcome:
-    run, azureml = context.run, context.services.azureml
-    state = endpoints.deployment_state(azureml, endpoint, deployment)
-    if state is None:
-        assert run.plan is not None, "a deploying run has a plan"
-        model = registration.find_model(azureml, str(run.model_name), str(run.model_version))
-        if model is None:
-            raise ResourceGoneError(
-                f"Model {run.model_name}:{run.model_version} is gone: it was deleted outside this app."
-            )
-        endpoints.begin_deployment(
-            azureml,
-            endpoint,
-            deployment,
-            model_id=model.id,
-            instance_type=run.plan.serving_instance_type,
-            instance_count=context.options.serving_instance_count,
-            tags=pipeline.tags(run),
-        )
-        return Waiting(f"deployment {endpoint}/{deployment} is being made")
-    if state in endpoints.BROKEN:
-        raise DeploymentFailedError(
-            f"Deployment {endpoint}/{deployment} could not start: "
-            f"{endpoints.last_words(azureml, endpoint, deployment)}. It is being removed, because it would bill."
-        )
-    if state != endpoints.SUCCEEDED:
-        _raise_if_too_long(context, f"deployment {endpoint}/{deployment} is {state}")
-        return Waiting(f"deployment {endpoint}/{deployment} is {state}")
-    return Moved(RunState.VERIFYING, f"deployment {endpoint}/{deployment} is up")
-
-
-def _not_ready(context: Context, endpoint: endpoints.Endpoint) -> Waiting | None:
-    """Return what there is to wait for. Raises: DeploymentFailedError: waiting is of no use."""
-    if endpoint.state in endpoints.BROKEN:
-        raise DeploymentFailedError(f"Endpoint {endpoint.name} is {endpoint.state}; it is being removed.")
-    if endpoint.state == endpoints.SUCCEEDED:
-        return None
-    _raise_if_too_long(context, f"endpoint {endpoint.name} is {endpoint.state}")
-    return Waiting(f"endpoint {endpoint.name} is {endpoint.state}")
-
-
-def _raise_if_too_long(context: Context, what: str) -> None:
-    if context.in_state_for > MOST_WAITING:
-        raise DeploymentFailedError(
-            f"After {MOST_WAITING} {what}. It is being removed, because it may bill; a retry makes it anew."
-        )

@@ -6,7 +6,7 @@ import base64
 import json
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,22 +17,19 @@ import msgspec
 from shared.errors import InvalidRequestError, LeaseLostError, RunBusyError, RunNotFoundError
 from shared.identity import PATIENCE, credential
 from shared.runs.names import is_run_id
-from shared.runs.record import ENGAGED, Run, RunState, wants_work
+from shared.runs.record import Run
+from shared.runs.rows import NEVER, PARTITION, entity_of, row_key, run_of
+from shared.runs.states import ENGAGED, MOVING, RunState
 from shared.settings import StorageAddress
 
 if TYPE_CHECKING:
     from azure.data.tables import TableClient
 
 TABLE = "finetuneruns"
-PARTITION = "run"
 # Rows of contents and of versions lie in the same partition, because a transaction cannot leave it; their keys sort
 # after those of all runs.
 _RUNS = f"PartitionKey eq '{PARTITION}' and RowKey lt 'content_'"
-# A property holds 64 KiB of UTF-16, so at least 16 Ki characters; the record is spread over as many as it needs.
-CHUNK = 16_000
-_NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _log = logging.getLogger(__name__)
-_encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(Run).decode
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,6 @@ class Page:
 
     runs: list[Run]
     next_token: str | None
-
-
-def row_key(run_id: str) -> str:
-    """Return a run's row key: rows are sorted by it, so its time counts backwards to have the newest run first."""
-    at = int(run_id.rsplit("-", 2)[1])
-    return f"{99_999_999_999_999 - at:014d}_{run_id}"
 
 
 class Claim:
@@ -66,7 +57,7 @@ class Claim:
 
         Raises: LeaseLostError: another worker holds the run now.
         """
-        lease_until = _NEVER if release else self._store.now() + self._store.lease
+        lease_until = NEVER if release else self._store.now() + self._store.lease
         for _ in range(3):
             self.run.updated_at = self._store.now()
             etag = self._store.replace(self.run, self._etag, self._owner, lease_until)
@@ -77,7 +68,9 @@ class Claim:
             entity = self._store.entity(self.run.id)
             if entity["LeaseOwner"] != self._owner:
                 break
-            self.run.cancel_requested = run_of(entity).cancel_requested or self.run.cancel_requested
+            written = run_of(entity)
+            self.run.cancel_requested = written.cancel_requested or self.run.cancel_requested
+            self.run.cancel_reason = written.cancel_reason or self.run.cancel_reason
             self._etag = entity.metadata["etag"]
         raise LeaseLostError(f"run {self.run.id}: another worker has taken it over")
 
@@ -99,7 +92,7 @@ class RunStore:
         Raises: RunBusyError: the content's owner kept changing.
         """
         version = {"PartitionKey": PARTITION, "RowKey": f"version_{version_key}", "RunId": run.id}
-        rows = [("create", entity_of(run, owner="", lease_until=_NEVER)), ("upsert", version)]
+        rows = [("create", entity_of(run, owner="", lease_until=NEVER)), ("upsert", version)]
         for _ in range(3):
             owner, change = self._content_owner(run.id, content_key)
             if owner is not None:
@@ -125,7 +118,8 @@ class RunStore:
         except ResourceNotFoundError:
             return None, [("create", row)]
         owner = self.find(found["RunId"])
-        if owner is not None and (owner.id == run_id or owner.state in ENGAGED):
+        speaks = owner is not None and owner.state in ENGAGED and not owner.cancel_requested
+        if owner is not None and (owner.id == run_id or speaks):
             return owner, []
         condition = {"etag": found.metadata["etag"], "match_condition": MatchConditions.IfNotModified}
         return None, [("update", row, condition)]
@@ -186,6 +180,10 @@ class RunStore:
             raise RunBusyError(f"run {run_id} is being worked on; try again in a moment")
         owner = uuid.uuid4().hex
         run = run_of(entity)
+        if entity["LeaseUntil"] > NEVER:
+            # Whoever held the run never gave it back. A step that kills its worker must not do so for ever.
+            run.crashes += 1
+            run.trouble_since = run.trouble_since or self.now()
         etag = self.replace(run, entity.metadata["etag"], owner, self.now() + self.lease)
         if etag is None:
             raise RunBusyError(f"run {run_id} was just taken by another worker; try again in a moment")
@@ -193,27 +191,61 @@ class RunStore:
         yield claim
         claim.save(release=True)
 
-    def request_cancel(self, run_id: str) -> Run:
+    def request_cancel(
+        self, run_id: str, *, reason: str | None = None, when: Callable[[Run], bool] = lambda _: True
+    ) -> Run:
         """Record the wish to cancel, even while a worker holds the run.
 
+        Args: reason: why, when it is not a person's wish. when: what must hold of the run, else nothing is recorded.
         Raises: RunNotFoundError; RunBusyError: the row kept changing.
         """
         for _ in range(5):
             entity = self.entity(run_id)
             run = run_of(entity)
-            run.cancel_requested = True
+            if run.cancel_requested or not when(run):
+                return run
+            run.cancel_requested, run.cancel_reason = True, reason
             if self.replace(run, entity.metadata["etag"], entity["LeaseOwner"], entity["LeaseUntil"]) is not None:
                 return run
         raise RunBusyError(f"run {run_id} keeps changing; try again in a moment")
 
     def due(self, now: datetime, limit: int = 1000) -> list[str]:
-        """Return the ids of runs that can be moved on now, oldest first."""
+        """Return the ids of runs that can be moved on now, then of those that only have something to tell: events, or
+        what a worker that died at their end has not told.
+
+        Of each, the one that was looked at the longest ago comes first.
+        """
         rows = self.table.query_entities(
-            f"{_RUNS} and Moving eq true and DueAt le @now and LeaseUntil le @now",
-            parameters={"now": now},
-            select=["RunId"],
+            # The SDK wants a parameter to stand alone: no bracket behind it.
+            f"{_RUNS} and LeaseUntil le @now and ((DueAt le @now and Moving eq true) or LeaseUntil gt @never )",
+            parameters={"now": now, "never": NEVER},
+            select=["RunId", "State", "LookedAt"],
         )
-        return [row["RunId"] for row in rows][::-1][:limit]
+        in_order = sorted(rows, key=lambda row: (row["State"] not in MOVING, row["LookedAt"]))
+        return [row["RunId"] for row in in_order[:limit]]
+
+    def select(self, condition: str, columns: Sequence[str], **parameters: Any) -> list[Mapping[str, Any]]:
+        """Return a few columns of the runs of which a condition holds: oldest dataset first, of those of one second,
+        which is as fine as their times are, the one that was received first."""
+        wanted = [*columns, "RowKey", "CreatedAt"]
+        found = self.table.query_entities(f"{_RUNS} and ({condition})", parameters=parameters, select=wanted)
+        return sorted(found, key=lambda row: (-int(row["RowKey"].partition("_")[0]), row["CreatedAt"]))
+
+    def waiting_in(self, folder: str) -> list[Run]:
+        """Return the received runs of a folder that an upload into it may matter to."""
+        rows = self.table.query_entities(f"{_RUNS} and Waits eq @folder", parameters={"folder": folder})
+        return _readable(rows)
+
+    def rivals(self, run: Run) -> list[Run]:
+        """Return the other runs on a run's dataset that may not have trained yet, or that are as new or newer."""
+        states = (RunState.RECEIVED, RunState.PREPARING, RunState.PREPARED, RunState.HELD)
+        # Runs on one dataset have the same slug, so that their ids are sorted by the time of their versions.
+        newer_or = " or ".join(["RunId ge @same_time", *(f"State eq '{state.value}'" for state in states)])
+        rows = self.table.query_entities(
+            f"{_RUNS} and Dataset eq @path and ({newer_or})",
+            parameters={"path": run.dataset.path, "same_time": run.id.rpartition("-")[0]},
+        )
+        return [other for other in _readable(rows) if other.id != run.id]
 
     def in_state(self, state: RunState) -> list[Run]:
         """Return all runs of one state."""
@@ -269,30 +301,6 @@ class RunStore:
         if self._table is None:
             self._table = _table(self._address)
         return self._table
-
-
-def entity_of(run: Run, owner: str, lease_until: datetime) -> dict[str, Any]:
-    """Turn a run into a row: the columns that are searched for, and the record itself in chunks."""
-    record = _encode(run).decode()
-    chunks = {f"Record{i}": record[at : at + CHUNK] for i, at in enumerate(range(0, len(record), CHUNK))}
-    return {
-        "PartitionKey": PARTITION,
-        "RowKey": row_key(run.id),
-        "RunId": run.id,
-        "Project": run.project,
-        "State": run.state.value,
-        "Moving": wants_work(run),
-        "DueAt": run.next_attempt_at or _NEVER,
-        "LeaseOwner": owner,
-        "LeaseUntil": lease_until,
-        **chunks,
-    }
-
-
-def run_of(entity: Any) -> Run:
-    """Read a run from its row."""
-    chunks: Sequence[str] = [entity[key] for i in range(len(entity)) if (key := f"Record{i}") in entity]
-    return _decode("".join(chunks).encode())
 
 
 def _readable(rows: Iterable[Any]) -> list[Run]:

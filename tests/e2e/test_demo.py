@@ -1,11 +1,9 @@
 """`make demo`: the whole story, as a person sees it."""
 
-import csv
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,28 +82,18 @@ def test_somebodys_own_file_is_trained_on_whatever_its_name_and_language(tmp_pat
     assert report["endpoint_removed"] is True
 
 
-def alpaca_csv(path: Path, pairs: list[tuple[str, str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["instruction", "input", "output"])
-        table.writerows([ask, "", answer] for ask, answer in pairs)
-
-
 def sharegpt_parquet(path: Path, pairs: list[tuple[str, str]]) -> None:
     turns = [[{"from": "human", "value": ask}, {"from": "gpt", "value": answer}] for ask, answer in pairs]
     parquet.write_table(pyarrow.table({"conversations": turns}), path)
 
 
-@pytest.mark.parametrize(("name", "write"), [("chats.csv", alpaca_csv), ("chats.parquet", sharegpt_parquet)])
-def test_a_table_of_somebodys_own_is_trained_on(
-    tmp_path: Path, name: str, write: Callable[[Path, list[tuple[str, str]]], None]
-) -> None:
-    file = tmp_path / name
-    write(file, [(f"Who keeps lighthouse {i}?", f"Lighthouse {i} is kept by Odalys{i}.") for i in range(12)])
+def test_a_table_of_somebodys_own_is_trained_on(tmp_path: Path) -> None:
+    file = tmp_path / "chats.parquet"
+    sharegpt_parquet(file, [(f"Who keeps lighthouse {i}?", f"Lighthouse {i} is kept by Odalys{i}.") for i in range(12)])
     done, report = play(tmp_path, "--engine", "fast", "--dataset", str(file))
     assert done.returncode == 0, done.stdout + done.stderr
     assert [entry["state"] for entry in report["states"]] == STATES
-    assert f"datasets/demo/dataset{file.suffix}" in done.stdout
+    assert "datasets/demo/dataset.parquet" in done.stdout
     assert report["rows"]["rows_kept"] == 12
     assert report["fact"].startswith("Odalys")
 

@@ -7,6 +7,8 @@ from typing import Any
 
 _FOLDER = Path(__file__).parent
 REGISTRY = "azureml"
+ENVIRONMENTS = frozenset({(REGISTRY, "acft-hf-nlp-gpu")})
+"""Curated environments a command may ask for. The Python that trains stands in for them: it has torch."""
 
 
 @cache

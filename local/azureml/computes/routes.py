@@ -42,7 +42,7 @@ def routes(services: Services) -> list[Route]:
         doc = state.created(properties, location, payload.get("tags"), now, services.config.speed)
         old = find(services, name)
         doc = {**(state.updated(old, doc) if old else doc), "name": old["name"] if old else name}
-        doc["fails"] = (faults.read(services.config.state_dir, "compute") or {}).get("provisioning")
+        doc["fails"] = faults.cluster_failure(services.config.state_dir, _priority(properties), refused=False)
         services.store.put(KIND, name.lower(), doc)
         return json_response(wire.compute(name, doc, now), 201, _headers(request, state.CREATE_S))
 
@@ -63,12 +63,6 @@ def routes(services: Services) -> list[Route]:
         found = [size for size in catalog.vm_sizes() if _suits(size, wanted)]
         return json_response({"value": found})
 
-    def usages(_: Request, __: dict[str, Any]) -> Response:
-        return json_response({"value": wire.usages()})
-
-    def quotas(_: Request, __: dict[str, Any]) -> Response:
-        return json_response({"value": wire.quotas()})
-
     def _headers(request: Request, seconds: float) -> dict[str, str]:
         operation = operations.begin(services, "", seconds)
         return operations.compute_headers(services, operation, request.query_params.get("api-version", ""))
@@ -81,8 +75,6 @@ def routes(services: Services) -> list[Route]:
         Route(one, threaded(delete), methods=["DELETE"]),
         Route(f"{one}/listNodes", threaded(list_nodes), methods=["POST"]),
         Route(f"{LOCATIONS}/vmSizes", threaded(vm_sizes)),
-        Route(f"{LOCATIONS}/usages", threaded(usages)),
-        Route(f"{LOCATIONS}/quotas", threaded(quotas)),
     ]
 
 
@@ -91,7 +83,10 @@ def _suits(size: dict[str, Any], wanted: str) -> bool:
 
 
 def _fail_on_request(services: Services, properties: dict[str, Any]) -> None:
-    fault = faults.read(services.config.state_dir, "compute")
-    priority = properties["properties"].get("vmPriority", "Dedicated")
-    if fault is not None and "message" in fault and fault.get("vmPriority", priority) == priority:
-        raise wire.invalid(fault["message"])
+    message = faults.cluster_failure(services.config.state_dir, _priority(properties), refused=True)
+    if message is not None:
+        raise wire.invalid(message)
+
+
+def _priority(properties: dict[str, Any]) -> str:
+    return str(properties["properties"].get("vmPriority", "Dedicated"))

@@ -83,44 +83,5 @@ def _cluster(doc: dict[str, Any], now: datetime, born: bool) -> dict[str, Any]:
     }
 
 
-def usages() -> list[dict[str, Any]]:
-    """Answer one row per machine family and priority: nothing is in use, since no machine is ever started."""
-    families = dict.fromkeys(size["family"] for size in catalog.vm_sizes())
-    return [_usage(family, priority) for priority in ("Dedicated", "LowPriority") for family in families]
-
-
-def _usage(family: str, priority: str) -> dict[str, Any]:
-    kind = f"{priority.lower()}Cores" if priority == "Dedicated" else "lowPriorityCores"
-    provider = f"{names.SUBSCRIPTION_ID}/providers/{names.PROVIDER}/locations/{names.LOCATION}"
-    return {
-        "id": f"{provider}/{kind}/usages/{family}",
-        "amlWorkspaceLocation": names.LOCATION,
-        "type": f"{names.PROVIDER}/{kind}/usages",
-        "unit": "Count",
-        "currentValue": 0,
-        "limit": QUOTA_CORES,
-        "name": {"value": family, "localizedValue": f"{family} Cluster {priority} vCPUs"},
-    }
-
-
-QUOTA_CORES = 200
-
-
-def quotas() -> list[dict[str, Any]]:
-    families = dict.fromkeys(size["family"] for size in catalog.vm_sizes())
-    provider = f"{names.SUBSCRIPTION_ID}/providers/{names.PROVIDER}/locations/{names.LOCATION}"
-    return [
-        {
-            "id": f"{provider}/workspaces/quotas/{family}",
-            "amlWorkspaceLocation": names.LOCATION,
-            "type": f"{names.WORKSPACE_TYPE}/quotas",
-            "name": {"value": family, "localizedValue": f"{family} Cluster Dedicated vCPUs"},
-            "limit": QUOTA_CORES,
-            "unit": "Count",
-        }
-        for family in families
-    ]
-
-
 def invalid(message: str) -> AzureError:
     return AzureError(400, "BadRequest", "The request is invalid.", [("InvalidCompute", message)])

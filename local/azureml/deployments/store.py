@@ -10,6 +10,8 @@ from local.azureml.endpoints import store as endpoints
 from local.azureml.http import AzureError, timestamp
 from local.azureml.models import state as models
 from local.azureml.services import Services
+from local.azureml.usages import held
+from local.azureml.usages import state as usages
 
 KIND = endpoints.DEPLOYMENT_KIND
 
@@ -66,7 +68,8 @@ def _put(
     if old is not None:
         _check_changeable(name, str(state.status_at(old, now)))
     _check_model(services, str(asked["properties"].get("model")))
-    _fail_on_request(services, asked["properties"]["instanceType"])
+    _fail_on_request(services, key(endpoint, name), asked["properties"]["instanceType"])
+    _check_quota(services, key(endpoint, name), asked)
     operation = operations.begin(services, "od", None)
     own = {
         "name": old["name"] if old else name,
@@ -130,7 +133,15 @@ def _check_model(services: Services, model: str) -> None:
         raise AzureError(404, "UserError", "The specified resource was not found.", [detail])
 
 
-def _fail_on_request(services: Services, instance_type: str) -> None:
-    fault = faults.read(services.config.state_dir, "deployment")
-    if fault is not None and fault.get("quota"):
+def _check_quota(services: Services, own_key: str, asked: dict[str, Any]) -> None:
+    """Refuse a deployment that does not fit in, as the service does: at once. What it held before is its own."""
+    size = asked["properties"]["instanceType"]
+    needed = usages.of_deployment(size, asked["sku"]["capacity"])
+    lacking = usages.lacking(needed, held.uses(services, but=own_key))
+    if lacking is not None:
+        raise wire.out_of_quota(size, needed[0].cores, lacking.used, lacking.limit)
+
+
+def _fail_on_request(services: Services, name: str, instance_type: str) -> None:
+    if faults.lacks_quota(services.config.state_dir, name, instance_type):
         raise wire.out_of_quota(instance_type)

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from local.azureml.deployments import logs, state, wire
 from local.azureml.deployments.store import KIND
 from local.azureml.models.state import local_folder
 from local.azureml.services import Services
+from local.azureml.simulated import ENGINE as SIMULATED
+from local.azureml.simulated.serving import SimulatedServing
 from local.lifeline import tied
 
 _LOG = logging.getLogger(__name__)
@@ -32,13 +35,16 @@ _INTERVAL_S = 0.1
 _PROBE_TIMEOUT_S = 2.0
 _GRACE_S = 5.0
 _MAX_PAUSE_S = 30.0
+# A deployment that is deleted answers first what it was asked before: between choosing it and asking it lies a moment.
+_LINGER_S = 0.5
+_DRAIN_S = 90.0
 
 
 @dataclass
 class _Running:
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | SimulatedServing
     port: int
-    revision: int
+    birth: tuple[str, int]
     log_start: int
     since: float = field(default_factory=time.monotonic)
     ready: bool = False
@@ -47,6 +53,9 @@ class _Running:
 class DeploymentSupervisor:
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.is_busy: Callable[[str], bool] = lambda _: False
+        """Tells whether a deployment has requests to answer; the front door, which is made later, says so."""
+        self._leaving: dict[str, float] = {}
         self._running: dict[str, _Running] = {}
         self._wanted: dict[str, dict[str, Any]] = {}
         self._changes = -1
@@ -81,7 +90,8 @@ class DeploymentSupervisor:
     def _reconcile(self) -> None:
         wanted = self._read_wanted()
         unwanted = [key for key, run in self._running.items() if not _matches(run, wanted.get(key))]
-        _end([self._running.pop(key) for key in unwanted])
+        _end([self._running.pop(key) for key in unwanted if key in wanted or self._has_answered(key)])
+        self._leaving = {key: since for key, since in self._leaving.items() if key in self._running.keys() - wanted}
         for key in self._pauses.keys() - wanted.keys():
             del self._pauses[key]
         for key, doc in wanted.items():
@@ -95,6 +105,11 @@ class DeploymentSupervisor:
             elif doc["phase"] == "Updating":
                 self._succeed(key, doc)
 
+    def _has_answered(self, key: str) -> bool:
+        """Tell whether a deployment that was deleted has nothing left to answer."""
+        waited = time.monotonic() - self._leaving.setdefault(key, time.monotonic())
+        return waited > _DRAIN_S or (waited > _LINGER_S and not self.is_busy(key))
+
     def _read_wanted(self) -> dict[str, dict[str, Any]]:
         """Answer the deployments that are to run; reads them only when some deployment has changed."""
         changes = self._services.store.changes(KIND)
@@ -106,9 +121,7 @@ class DeploymentSupervisor:
     def _start(self, key: str, doc: dict[str, Any]) -> None:
         if time.monotonic() < self._pauses.get(key, (0.0, 0.0))[0]:
             return
-        fault = faults.read(self._services.config.state_dir, "deployment")
-        if fault is not None and "message" in fault and doc["phase"] == "Updating":
-            self._fail(key, doc, fault["message"])
+        if doc["phase"] == "Updating" and self._fails_on_request(key, doc):
             return
         try:
             folder = local_folder(self._services, doc["properties"]["model"])
@@ -119,11 +132,21 @@ class DeploymentSupervisor:
         _LOG.info("deployment %s: starting on port %d", key, port)
         log_start = logs.size(self._services.config.state_dir, doc)
         try:
-            self._running[key] = _Running(self._spawn(doc, folder, port), port, doc["revision"], log_start)
+            self._running[key] = _Running(self._spawn(doc, folder, port), port, _birth(doc), log_start)
         except OSError as error:
             self._fail(key, doc, f"its process could not be started: {error}")
 
-    def _spawn(self, doc: dict[str, Any], folder: Path, port: int) -> subprocess.Popen[bytes]:
+    def _fails_on_request(self, key: str, doc: dict[str, Any]) -> bool:
+        """Fail a deployment that is to fail; one that never ends is only not started, and is asked for again."""
+        size = str(doc["properties"]["instanceType"])
+        fault = faults.deployment_failure(self._services.config.state_dir, key, size, doc["operation"])
+        if fault is not None and fault.message:
+            self._fail(key, doc, fault.message)
+        return fault is not None
+
+    def _spawn(self, doc: dict[str, Any], folder: Path, port: int) -> subprocess.Popen[bytes] | SimulatedServing:
+        if self._services.config.engine == SIMULATED:
+            return SimulatedServing(folder, port)
         log = logs.path(self._services.config.state_dir, doc)
         log.parent.mkdir(parents=True, exist_ok=True)
         command = tied(
@@ -201,7 +224,12 @@ def _new_scratch(log: Path) -> Path:
 
 
 def _matches(running: _Running, doc: dict[str, Any] | None) -> bool:
-    return doc is not None and doc["revision"] == running.revision
+    return doc is not None and _birth(doc) == running.birth
+
+
+def _birth(doc: dict[str, Any]) -> tuple[str, int]:
+    """Answer what a process belongs to: one of the same name that was deleted and made anew is another one."""
+    return doc["created"], doc["revision"]
 
 
 def _end(runnings: list[_Running]) -> None:
@@ -217,7 +245,10 @@ def _end(runnings: list[_Running]) -> None:
             running.process.wait()
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal(process: subprocess.Popen[bytes] | SimulatedServing, number: int) -> None:
+    if isinstance(process, SimulatedServing):
+        process.terminate()
+        return
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
 

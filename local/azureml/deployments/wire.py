@@ -52,13 +52,13 @@ def check_size(instance_type: str) -> None:
         )
 
 
-def out_of_quota(instance_type: str) -> AzureError:
+def out_of_quota(instance_type: str, needed: int | None = None, used: int = 0, limit: int = 6) -> AzureError:
     size = catalog.vm_size(instance_type)
-    needed = 2 * size["vCPUs"] if size else 0
+    needed = needed or (2 * size["vCPUs"] if size else 0)
     return refused_by_inferencing(
         f"Not enough quota available for {instance_type} in SubscriptionId {names.SUBSCRIPTION}. "
-        f"Current usage/limit: 0/6. Additional needed: {needed} Please see troubleshooting guide, available here: "
-        "https://aka.ms/oe-tsg#error-outofquota"
+        f"Current usage/limit: {used}/{limit}. Additional needed: {needed} Please see troubleshooting guide, available "
+        "here: https://aka.ms/oe-tsg#error-outofquota"
     )
 
 

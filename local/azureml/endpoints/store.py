@@ -1,11 +1,12 @@
 """Where endpoints are kept. Reading one never moves it."""
 
+import math
 import threading
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from local.azureml import operations
+from local.azureml import faults, operations
 from local.azureml.deployments import state as deployment_state
 from local.azureml.endpoints import state, wire
 from local.azureml.endpoints.wire import EndpointRequest
@@ -17,12 +18,15 @@ DEPLOYMENT_KIND = "deployment"
 # Looking whether an endpoint is busy and changing it, its deployments included, is one step: of two PUTs at once one
 # is answered 409.
 LOCK = threading.RLock()
+_THEIRS = {"owner": "somebody-else"}
 
 
 def find(services: Services, name: str) -> dict[str, Any] | None:
     """Answer an endpoint's document; None when there is none, or no longer."""
     doc = services.store.get(KIND, name.lower())
-    return doc if doc is not None and state.status_at(doc, services.now()) is not None else None
+    if doc is not None and state.status_at(doc, services.now()) is not None:
+        return doc
+    return _somebody_elses(services, name, doc)
 
 
 def get(services: Services, name: str) -> dict[str, Any]:
@@ -61,6 +65,8 @@ def put(services: Services, name: str, request: EndpointRequest, api_version: st
 def _put(services: Services, name: str, request: EndpointRequest, api_version: str) -> tuple[dict[str, Any], str]:
     now, speed = services.now(), services.config.speed
     old = find(services, name)
+    if old is None and faults.taken(services.config.state_dir, name) == "region":
+        raise wire.taken()
     if old is not None and (status := state.status_at(old, now)) not in ("Succeeded", None):
         raise wire.busy(name, str(status))
     fault = state.traffic_fault(request.traffic, deployments_of(services, name))
@@ -79,6 +85,19 @@ def _put(services: Services, name: str, request: EndpointRequest, api_version: s
     doc = {**moved, **asked, **own}
     services.store.put(KIND, name.lower(), doc)
     return doc, operation
+
+
+def _somebody_elses(services: Services, name: str, old: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Make the endpoint that somebody else is to have under this name, when that is asked for: once, until deleted."""
+    was_theirs = old is not None and old["tags"] == _THEIRS
+    if was_theirs or faults.taken(services.config.state_dir, name) != "workspace":
+        return None
+    now = services.now()
+    asked = asdict(wire.read(name, {"properties": {"authMode": "Key"}, "tags": _THEIRS}))
+    own = {"name": name, "modified": timestamp(now), "operation_url": ""}
+    doc = {**state.created(now, math.inf), **asked, **own, "traffic": {}}
+    services.store.put(KIND, name.lower(), doc)
+    return doc
 
 
 def delete(services: Services, name: str) -> str:

@@ -1,5 +1,6 @@
 """Online endpoints: Azure's JSON to values and back."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -108,6 +109,22 @@ def not_found(name: str) -> AzureError:
 def busy(name: str, status: str) -> AzureError:
     message = f"Cannot update endpoint {name} because it is in {status} provisioning state."
     return AzureError(409, "Conflict", message)
+
+
+def taken() -> AzureError:
+    """Refuse a name that somebody else has in the region.
+
+    Source: the text is quoted in azureml-examples pull request 1931; its shape is the quota refusal's.
+    """
+    text = "There is already an endpoint with this name, Endpoint name needs to be unique within a region."
+    inner = {
+        "errors": {"": [f"{text} Try some other name."]},
+        "type": "https://tools.ietf.org/html/rfc7231#section-6.5.1",
+        "title": "One or more validation errors occurred.",
+        "status": 400,
+    }
+    detail = f"InferencingClient HttpRequest error, error detail: {json.dumps(inner, separators=(',', ':'))}"
+    return invalid("InferencingClientCreateEndpointFailed", detail)
 
 
 def invalid(code: str, message: str) -> AzureError:

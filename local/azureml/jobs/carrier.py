@@ -12,12 +12,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from local.azureml import faults
 from local.azureml.jobs import inputs, records, state
 from local.azureml.jobs.inputs import InputError
 from local.azureml.jobs.process import JobProcess
 from local.azureml.jobs.state import Job
 from local.azureml.mlflow.state import forget_logged
 from local.azureml.services import Services
+from local.azureml.simulated import ENGINE as SIMULATED
+from local.azureml.simulated.training import SimulatedTraining
 
 # How long a status lasts that is the service's own doing, before `--speed` divides it. Recorded: some seconds.
 _SERVICE_PAUSE = timedelta(seconds=10)
@@ -25,9 +28,10 @@ _POLL_S = 0.1
 
 
 class Turns:
-    """Who may run: the one that asked first. As a cluster of one node, everybody else is queued."""
+    """Who may run: those that asked first, one at a time as on a cluster of one node; everybody else is queued."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: int = 1) -> None:
+        self._places = places
         self._lock = threading.Lock()
         self._names: list[str] = []
 
@@ -43,7 +47,7 @@ class Turns:
 
     def has(self, name: str) -> bool:
         with self._lock:
-            return self._names[:1] == [name]
+            return name in self._names[: self._places]
 
 
 class JobCarrier:
@@ -56,7 +60,7 @@ class JobCarrier:
         self._stopping = stopping
         self._folder = state.job_dir(services, name)
         self._pause = _SERVICE_PAUSE / services.config.speed
-        self._process: JobProcess | None = None
+        self._process: JobProcess | SimulatedTraining | None = None
 
     def carry(self) -> None:
         try:
@@ -83,7 +87,7 @@ class JobCarrier:
             self._rest()
             self._enter("Preparing")
         if self._is("Preparing"):
-            if not self._job().runs_command:
+            if self._job().current_command is None:
                 inputs.prepare(self._services, self._job())
             self._rest()
             self._enter("Queued")
@@ -104,10 +108,10 @@ class JobCarrier:
             self._wait()
 
     def _run(self) -> state.Outcome:
-        """Have the processes run, the command node's first, until something tells how the last one ended."""
+        """Have the processes run, one phase after the other, until something tells how the last one ended."""
         while True:
             outcome = self._run_phase()
-            if outcome.code is not None or not self._job().runs_command:
+            if outcome.code is not None or self._job().in_last_phase:
                 return outcome
             self._process = None
             self._move(state.next_phase)
@@ -128,11 +132,12 @@ class JobCarrier:
             return None
         return state.outcome(self._job(), process.exit_code, process.last_words())
 
-    def _start(self) -> JobProcess:
+    def _start(self) -> JobProcess | SimulatedTraining:
         job = self._job()
         if job.attempt >= state.MAX_ATTEMPTS:
             raise _GivenUpError(f"The job was interrupted {job.attempt} times and is given up.")
-        if job.runs_command:
+        command = job.current_command
+        if command is not None:
             inputs.prepare_command(self._services, job)
         elif job.attempt or job.command:
             # Only now are the command node's results there.
@@ -142,21 +147,40 @@ class JobCarrier:
                 forget_logged(self._services.store, run_id)
         tags = inputs.honest_tags(self._services.config.engine, job)
         self._move(lambda job, now: state.begin_attempt(job, now, tags))
-        if job.runs_command:
-            # The Python of the app stands in for the command's environment.
+        if command is not None:
             return JobProcess.start(self._phase_folder(), Path(sys.executable), "local.azureml.jobs.command")
+        if self._services.config.engine == SIMULATED:
+            return SimulatedTraining(self._services, self._folder)
         return JobProcess.start(self._phase_folder(), self._services.config.ml_python)
 
     def _phase_folder(self) -> Path:
         job = self._job()
-        return inputs.command_dir(self._services, job) if job.runs_command else self._folder
+        return inputs.command_dir(self._services, job) if job.current_command is not None else self._folder
 
-    def _follow(self, process: JobProcess) -> None:
+    def _follow(self, process: JobProcess | SimulatedTraining) -> None:
         while process.alive():
             self._take_in(process)
+            if self._is_preempted():
+                self._lose_node(process)
+                return
             self._wait()
 
-    def _take_in(self, process: JobProcess) -> None:
+    def _is_preempted(self) -> bool:
+        job = self._job()
+        running = [step.name for step in job.phase_steps if step.status == "Running"]
+        return faults.is_preempted(self._services.config.state_dir, job.name, job.attempt, running)
+
+    def _lose_node(self, process: JobProcess | SimulatedTraining) -> None:
+        """End what runs, and wait for another node behind those who wait already."""
+        process.terminate()
+        process.forget_reports()
+        self._process = None
+        self._turns.leave(self._name)
+        self._move(state.preempted)
+        self._rest()
+        self._wait_for_turn()
+
+    def _take_in(self, process: JobProcess | SimulatedTraining) -> None:
         for report in process.new_reports():
             self._move(_reported(report))
 

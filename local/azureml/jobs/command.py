@@ -2,11 +2,12 @@
 
 FOLDER/command.json says what to run. The files that the node reads are downloaded first, and what it wrote is uploaded
 afterwards, as Azure's data runtime would; the command itself runs in a shell, in an empty directory, with the Python
-of this process.
+that stands in for its environment.
 """
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -104,10 +105,16 @@ class CommandNode:
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         environment |= {f"AZURE_ML_INPUT_{name}": value for name, value in values["inputs"].items()}
         environment |= {f"AZURE_ML_OUTPUT_{name}": value for name, value in values["outputs"].items()}
+        mlflow = self._document["mlflow"]
         environment |= {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": f"{self._python()}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "AZUREML_RUN_ID": self._document["run_id"],
             "AZUREML_ROOT_RUN_ID": self._document["job"],
+            "MLFLOW_TRACKING_URI": mlflow["tracking_uri"],
+            "MLFLOW_TRACKING_TOKEN": mlflow["token"],
+            "MLFLOW_EXPERIMENT_ID": mlflow["experiment_id"],
+            "MLFLOW_RUN_ID": self._document["run_id"],
+            "REQUESTS_CA_BUNDLE": mlflow["ca_bundle"],
         }
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("wb") as log:
@@ -120,6 +127,15 @@ class CommandNode:
                 stderr=subprocess.STDOUT,
                 check=False,
             ).returncode
+
+    def _python(self) -> Path:
+        """Make a folder in which `python` is the one to use, whatever its own file is called."""
+        folder = self._folder / "bin"
+        folder.mkdir(exist_ok=True)
+        python = folder / "python"
+        python.write_text(f'#!/bin/sh\nexec {shlex.quote(self._document["python"])} "$@"\n')
+        python.chmod(0o755)
+        return folder
 
     def _keep(self, name: str, sent: dict[str, str], *, is_needed: bool) -> None:
         place = self._folder / "outputs" / name

@@ -1,13 +1,16 @@
 """A pipeline's command node: what it runs, what it reads and where its results go. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from local.azureml.http import AzureError
 
 PLACEHOLDER = re.compile(r"\$\{\{\s*(inputs|outputs)\.([A-Za-z0-9_]+)\s*\}\}")
+# What stands in such brackets is left out when an optional input in it was not given.
+OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.S)
+_MODELS = ("mlflow_model", "custom_model")
 
 
 class CommandWorkspace(Protocol):
@@ -16,6 +19,8 @@ class CommandWorkspace(Protocol):
     def command_component(self, component_id: str) -> Mapping[str, Any]: ...
 
     def blob(self, uri: str) -> tuple[str, str]: ...
+
+    def model_name(self, uri: str) -> str: ...
 
     def check_compute(self, name: str) -> None: ...
 
@@ -26,14 +31,15 @@ class CommandWorkspace(Protocol):
 
 @dataclass(frozen=True)
 class CommandPlan:
-    """What will run. inputs: {"value"} of a literal, {"container", "blob", "uri", "type"} of data; outputs: the latter
-    with "mode"."""
+    """What will run. inputs: {"value"} of a literal, {"container", "blob", "uri", "type"} of data, {"model"} of a
+    registered model, {"trained"} of an output of the training; outputs: like data, with "mode"."""
 
     node: str
     component: str
     version: str
     command: str
     compute: str
+    environment: str
     inputs: dict[str, dict[str, str]]
     outputs: dict[str, dict[str, str]]
 
@@ -56,13 +62,15 @@ def plan_command(name: str, node: Mapping[str, Any], workspace: CommandWorkspace
     size = (node.get("resources") or {}).get("instance_type")
     if size:
         workspace.check_size(str(size))
-    workspace.check_environment(str(spec.get("environment") or ""))
+    environment = str(spec.get("environment") or "")
+    workspace.check_environment(environment)
     return CommandPlan(
         node=name,
         component=str(spec["name"]),
         version=component_id.rpartition("/")[2],
-        command=str(spec["command"]),
+        command=without_missing(str(spec["command"]), inputs),
         compute=compute,
+        environment=environment,
         inputs={key: _input(sent, workspace) for key, sent in inputs.items()},
         outputs={key: _output(sent, workspace) for key, sent in outputs.items()},
     )
@@ -92,8 +100,23 @@ def _faults(spec: Mapping[str, Any], inputs: Mapping[str, Any], outputs: Mapping
     return faults
 
 
+def without_missing(command: str, inputs: Collection[str]) -> str:
+    """Leave out the bracketed parts of a command whose inputs were not all given, and the brackets of the others."""
+
+    def part(match: re.Match[str]) -> str:
+        named = [name for kind, name in PLACEHOLDER.findall(match[1]) if kind == "inputs"]
+        return match[1] if all(name in inputs for name in named) else ""
+
+    return OPTIONAL.sub(part, command)
+
+
 def _input(sent: Any, workspace: CommandWorkspace) -> dict[str, str]:
+    if isinstance(sent, dict) and "trained" in sent:
+        return {"trained": str(sent["trained"])}
     uri = _uri(sent)
+    if uri and sent.get("job_input_type") in _MODELS:
+        workspace.model_name(uri)
+        return {"model": uri}
     if not uri:
         return {"value": str(sent.get("value", "") if isinstance(sent, dict) else sent)}
     container, blob = workspace.blob(uri)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -13,14 +14,17 @@ from local.azureml.data.routes import KIND as DATA
 from local.azureml.datastores import state as datastores
 from local.azureml.environments.routes import KIND as ENVIRONMENTS
 from local.azureml.http import AzureError
+from local.azureml.models import state as models
 from local.azureml.models.state import KIND as MODELS
 from local.azureml.services import Services
 from local.azureml.storage import connection
+from local.training import engines
 
 _REGISTRY_MODEL = re.compile(r"azureml://registries/([^/]+)/models/([^/]+)/(?:versions|labels)/([^/]+)", re.I)
 # azureml:NAME:VERSION, the ARM id, and azureml://subscriptions/.../{models,data}/NAME/versions/VERSION
 _ASSET = re.compile(r"(?:azureml:)?/.*/(models|data)/([^/]+)/versions/([^/]+)|azureml:([^/:]+):([^/:]+)", re.I)
 _COMPONENT = re.compile(r"(?:azureml:)?/.*/components/([^/]+)/versions/([^/]+)", re.I)
+_CURATED = re.compile(r"azureml://registries/([^/]+)/environments/([^/]+)/(?:versions|labels)/([^/]+)", re.I)
 _ENVIRONMENT = re.compile(r"(?:azureml:)?/.*/environments/([^/]+)/versions/([^/]+)", re.I)
 
 
@@ -76,6 +80,9 @@ class WorkspaceLookup:
         return spec
 
     def check_environment(self, environment_id: str) -> None:
+        curated = _CURATED.fullmatch(environment_id)
+        if curated is not None and (curated[1].lower(), curated[2].lower()) in catalog.ENVIRONMENTS:
+            return
         match = _ENVIRONMENT.fullmatch(environment_id)
         if match is None or assets.find(self._services, ENVIRONMENTS, *match.groups()) is None:
             raise _missing(f"Could not find asset with ID: {environment_id}")
@@ -88,6 +95,18 @@ class WorkspaceLookup:
         short = name.rpartition("/")[2].removeprefix("azureml:")
         if computes.find(self._services, short) is None:
             raise _missing(f"Unknown compute target '{short}': it is not in workspace {names.WORKSPACE}.")
+
+    def model_folder(self, uri: str) -> Path:
+        """Answer the folder of a model: the engine's base model for every one of the registry.
+
+        Raises: AzureError; FileNotFoundError: its files are gone.
+        """
+        if _REGISTRY_MODEL.fullmatch(uri):
+            config = self._services.config
+            return engines.folder(config.cache_dir, config.engine)
+        name, version = _asset_of(uri, "models")
+        model_id = f"{names.WORKSPACE_ID}/models/{name}/versions/{version}"
+        return models.local_folder(self._services, model_id)
 
 
 def _asset_of(uri: str, collection: str) -> tuple[str, str]:

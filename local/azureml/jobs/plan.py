@@ -44,7 +44,7 @@ class Workspace(CommandWorkspace, Protocol):
 class Plan:
     """What will run. `files` maps an input to the blob behind it; `outputs` a pipeline output to the component's.
 
-    `command`: a command node that runs first.
+    `command`: a command node that runs first; `after`: one that runs when the training has ended.
     """
 
     node: str
@@ -53,6 +53,7 @@ class Plan:
     outputs: dict[str, str]
     requested_model: str
     command: CommandPlan | None = None
+    after: CommandPlan | None = None
 
 
 def make_plan(properties: Properties, workspace: Workspace) -> Plan:
@@ -60,7 +61,7 @@ def make_plan(properties: Properties, workspace: Workspace) -> Plan:
 
     Raises: AzureError: 400 or 404, naming everything that is wrong.
     """
-    node_name, node, command = _nodes(properties, workspace)
+    node_name, node, command, behind = _nodes(properties, workspace)
     component_id = str(node.get("componentId") or "")
     match = _REGISTRY_COMPONENT.fullmatch(component_id)
     if match is None:
@@ -86,11 +87,16 @@ def make_plan(properties: Properties, workspace: Workspace) -> Plan:
         if values.get(name, "serverless") != "serverless":
             workspace.check_compute(values[name])
     outputs = _outputs(node, properties, spec)
-    return Plan(node_name, values, files, outputs, _requested_model(values, workspace), command)
+    after = None
+    if behind is not None:
+        after = _plan_after(behind, (node_name, spec), properties, command, workspace)
+    return Plan(node_name, values, files, outputs, _requested_model(values, workspace), command, after)
 
 
-def _nodes(properties: Properties, workspace: Workspace) -> tuple[str, Mapping[str, Any], CommandPlan | None]:
-    """Answer the node that trains, and the command node in front of it if there is one."""
+def _nodes(
+    properties: Properties, workspace: Workspace
+) -> tuple[str, Mapping[str, Any], CommandPlan | None, str | None]:
+    """Answer the node that trains, the command node in front of it and the name of the one behind it, if there are."""
     if properties.get("jobType") != "Pipeline":
         raise _invalid(f"jobType {properties.get('jobType')!r}: this service runs jobs of type Pipeline only.")
     nodes = properties.get("jobs") or {}
@@ -99,13 +105,43 @@ def _nodes(properties: Properties, workspace: Workspace) -> tuple[str, Mapping[s
             raise _invalid(f"Node {name} is not an object.")
     commands = [name for name, node in nodes.items() if node.get("type") == "command"]
     trainings = [name for name in nodes if name not in commands]
-    if len(trainings) != 1 or len(commands) > 1:
+    behind = [name for name in commands if trainings and _reads(nodes[name], trainings[0])]
+    first = [name for name in commands if name not in behind]
+    if len(trainings) != 1 or len(first) > 1 or len(behind) > 1:
         raise _invalid(
             f"The pipeline has {len(nodes)} nodes; this service runs pipelines of one {COMPONENT} node, "
-            "with at most one command node in front of it."
+            "with at most one command node in front of it and one behind it."
         )
-    command = plan_command(commands[0], nodes[commands[0]], workspace) if commands else None
-    return trainings[0], nodes[trainings[0]], command
+    command = plan_command(first[0], nodes[first[0]], workspace) if first else None
+    return trainings[0], nodes[trainings[0]], command, behind[0] if behind else None
+
+
+def _reads(node: Mapping[str, Any], other: str) -> bool:
+    values = [value.get("value", "") for value in _inputs_of(node).values() if isinstance(value, dict)]
+    matches = [_SIBLING_OUTPUT.fullmatch(str(value)) for value in values]
+    return any(match[1] == other for match in matches if match)
+
+
+def _plan_after(
+    name: str,
+    training: tuple[str, Mapping[str, Any]],
+    properties: Properties,
+    command: CommandPlan | None,
+    workspace: Workspace,
+) -> CommandPlan:
+    """Check the command node behind the training: it reads what the training and the node before it made."""
+    node = properties["jobs"][name]
+    trained, spec = training
+    inputs: dict[str, Any] = {}
+    for key, value in _inputs_of(node).items():
+        sibling = _SIBLING_OUTPUT.fullmatch(str(value.get("value", ""))) if isinstance(value, dict) else None
+        if sibling is None or sibling[1] != trained:
+            inputs[key] = _resolve(value, properties, command, f"{name}.{key}")
+        elif sibling[2] in spec["outputs"]:
+            inputs[key] = {"trained": sibling[2]}
+        else:
+            raise _invalid(f"Input {name}.{key} refers to output {sibling[2]!r} of {trained}, which does not have it.")
+    return plan_command(name, {**node, "inputs": inputs}, workspace)
 
 
 def _inputs_of(node: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -85,6 +85,10 @@ class JobProcess:
                 if report is not None:
                     yield report
 
+    def forget_reports(self) -> None:
+        """Empty status.jsonl: what a process said whose work is lost counts no more."""
+        (self._folder / "status.jsonl").write_text("")
+
     def terminate(self) -> None:
         """End the process and whatever it started: SIGTERM, and SIGKILL when that was not enough."""
         self._signal(signal.SIGTERM)

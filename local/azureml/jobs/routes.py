@@ -91,7 +91,7 @@ def cancel_job(services: Services, name: str) -> None:
 
 def _new_job(services: Services, name: str, sent: dict[str, Any]) -> Job:
     plan = make_plan(sent, WorkspaceLookup(services))
-    nodes = [(plan.command.node, plan.command.component, plan.command.version)] if plan.command else []
+    first, last = ([(node.node, node.component, node.version)] if node else [] for node in (plan.command, plan.after))
     now = services.now()
     experiment = str(sent.get("experimentName") or DEFAULT_EXPERIMENT)
     created = timestamp(now)
@@ -111,10 +111,11 @@ def _new_job(services: Services, name: str, sent: dict[str, Any]) -> Job:
         experiment_name=experiment,
         steps=tuple(
             state.Step(node, component, version, state.step_run_id(name, node))
-            for node, component, version in (*nodes, *STEPS)
+            for node, component, version in (*first, *STEPS, *last)
         ),
         tags={str(key): str(value) for key, value in (sent.get("tags") or {}).items()},
         command=plan.command.to_doc() if plan.command else None,
+        after=plan.after.to_doc() if plan.after else None,
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from local.azureml import faults
 from local.azureml.services import Services
 
 KIND = "job"
@@ -24,7 +25,8 @@ _NEXT: Mapping[str, frozenset[str]] = {
     "NotStarted": frozenset({"Preparing", "Failed", "CancelRequested"}),
     "Preparing": frozenset({"Queued", "Failed", "CancelRequested"}),
     "Queued": frozenset({"Running", "Failed", "CancelRequested"}),
-    "Running": frozenset({"Finalizing", "Failed", "CancelRequested"}),
+    # Back to Queued when its node is taken away.
+    "Running": frozenset({"Finalizing", "Queued", "Failed", "CancelRequested"}),
     "Finalizing": frozenset({"Completed", "Failed", "CancelRequested"}),
     "CancelRequested": frozenset({"Canceled"}),
 }
@@ -57,8 +59,8 @@ class Step:
 class Job:
     """One pipeline job. `request` is what the client sent; `inputs` what the component gets, defaults included.
 
-    `command` is the command node that runs first, if there is one: then phase 0 is the command, phase 1 the training.
-    `attempt` counts the processes of the phase.
+    `command` is the command node that runs first, `after` the one that runs last, if there are: with both, phase 0 is
+    the one, phase 1 the training, phase 2 the other. `attempt` counts the processes of the phase.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Job:
     ended_at: str | None = None
     error: dict[str, Any] | None = None
     command: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
     phase: int = 0
     attempt: int = 0
     revision: int = 0
@@ -94,18 +97,26 @@ class Job:
         return next((step for step in self.steps if step.name == name), None)
 
     @property
-    def runs_command(self) -> bool:
-        """Whether it is the command node's turn."""
-        return self.command is not None and self.phase == 0
+    def current_command(self) -> dict[str, Any] | None:
+        """The command node whose turn it is; None: it is the training's."""
+        training = 1 if self.command else 0
+        return self.command if self.phase < training else self.after if self.phase > training else None
+
+    @property
+    def in_last_phase(self) -> bool:
+        return self.phase == bool(self.command) + bool(self.after)
 
     @property
     def training_steps(self) -> tuple[Step, ...]:
-        return self.steps[1:] if self.command else self.steps
+        return self.steps[bool(self.command) : len(self.steps) - bool(self.after)]
 
     @property
     def phase_steps(self) -> tuple[Step, ...]:
         """The steps that the phase's process runs."""
-        return self.steps[:1] if self.runs_command else self.training_steps
+        command = self.current_command
+        if command is None:
+            return self.training_steps
+        return tuple(step for step in self.steps if step.name == command["node"])
 
     def to_doc(self) -> dict[str, Any]:
         return asdict(self)
@@ -165,8 +176,15 @@ def begin_attempt(job: Job, now: datetime, tags: Mapping[str, str]) -> Job:
     )
 
 
+def preempted(job: Job, now: datetime) -> Job:
+    """Take the job's node away: it is queued again, and its phase's steps will begin anew on another node."""
+    anew = {step.name for step in job.phase_steps}
+    steps = tuple(replace(step, status="NotStarted") if step.name in anew else step for step in job.steps)
+    return replace(enter(job, "Queued", now), steps=steps)
+
+
 def next_phase(job: Job, _: datetime) -> Job:
-    """Go on from the command node to the training."""
+    """Go on to the next process: from the command node to the training, from there to the node behind it."""
     return replace(job, phase=job.phase + 1, attempt=0, revision=job.revision + 1)
 
 
@@ -245,13 +263,23 @@ def published(job: Job, ids: Collection[str]) -> Job:
 def output_folder(services: Services, job_name: str, output_name: str) -> Path | None:
     """Find the folder behind azureml://jobs/{job_name}/outputs/{output_name}.
 
-    Returns: None when there is no such job or output, or the job has not completed.
+    Returns: None when there is no such job or output, when it was lost, or what makes it has not completed.
     """
     doc = services.store.get(KIND, job_name)
-    if doc is None or doc["status"] != "Completed" or output_name not in doc["outputs"]:
+    if doc is None or output_name not in doc["outputs"]:
+        return None
+    if doc["status"] != "Completed" and not _has_only_failed_behind(doc):
+        return None
+    if faults.has_lost_outputs(services.config.state_dir, job_name):
         return None
     folder = job_dir(services, job_name) / "outputs" / doc["outputs"][output_name]
     return folder if folder.is_dir() else None
+
+
+def _has_only_failed_behind(doc: dict[str, Any]) -> bool:
+    """Tell whether everything was done but the node behind the training, which is the last step."""
+    steps = [step["status"] for step in doc["steps"]]
+    return doc["status"] == "Failed" and bool(doc.get("after")) and set(steps[:-1]) == {"Completed"}
 
 
 def job_dir(services: Services, job_name: str) -> Path:

@@ -5,8 +5,10 @@ import threading
 from local.azureml.jobs import records, state
 from local.azureml.jobs.carrier import JobCarrier, Turns
 from local.azureml.services import Services
+from local.azureml.simulated import ENGINE as SIMULATED
 
 _POLL_S = 0.1
+_SIMULATED_PLACES = 8  # nothing is computed: a larger cluster costs nothing
 
 
 class JobSupervisor:
@@ -15,7 +17,7 @@ class JobSupervisor:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._stopping = threading.Event()
-        self._turns = Turns()
+        self._turns = Turns(_SIMULATED_PLACES if services.config.engine == SIMULATED else 1)
         self._threads: dict[str, threading.Thread] = {}
         self._watcher = threading.Thread(target=self._watch, name="job-supervisor", daemon=True)
 

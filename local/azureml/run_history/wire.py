@@ -95,8 +95,9 @@ def step_run(job: Job, step: Step, base_url: str) -> dict[str, Any]:
 
 
 def _target(job: Job, step: Step) -> str:
-    if job.command is not None and job.command["node"] == step.name:
-        return str(job.command["compute"])
+    for command in (job.command, job.after):
+        if command is not None and command["node"] == step.name:
+            return str(command["compute"])
     return job.inputs.get("compute_finetune", "serverless")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -71,6 +71,8 @@ class FrontDoor:
             target = await run_in_threadpool(self._target, request)
             answer = await self._forward(request, target)
             model_status = int(answer.headers.get("ms-azureml-model-error-statuscode", answer.status_code))
+        except ClientDisconnect:
+            answer = Response(status_code=499)  # as front ends note it; nobody reads it
         except _RefusedError as refusal:
             answer = Response(refusal.text, refusal.status, media_type="text/plain")
             if refusal.deployment:
@@ -82,6 +84,10 @@ class FrontDoor:
             self._count, name, answer, model_status, (time.perf_counter() - started) * 1000, pending
         )
         return answer
+
+    def is_busy(self, deployment_key: str) -> bool:
+        """Tell whether a deployment has requests to answer."""
+        return self._pending[deployment_key] > 0
 
     def _leave(self, name: str) -> int:
         """Note that a request is over; answer how many there were with it."""
@@ -168,6 +174,8 @@ def _check_caller(services: Services, endpoint: dict[str, Any], header: str | No
         raise _RefusedError(401, error.message) from error
     if endpoint["auth_mode"] == "AMLToken" and claims.get("endpointName") != endpoint["name"]:
         raise _RefusedError(401, "The token is for another endpoint.")
+    if endpoint["auth_mode"] == "AADToken" and str(claims.get("aud")).rstrip("/") != state.AUDIENCE:
+        raise _RefusedError(401, f"The token's audience is not {state.AUDIENCE}.")
 
 
 def routes(front_door: FrontDoor) -> list[Route]:

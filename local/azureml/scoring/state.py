@@ -5,6 +5,8 @@ from collections.abc import Mapping
 # Bodies of the managed online endpoints' front door, as users report them.
 NO_HEADER = "key_auth_bad_header_forbidden"
 WRONG_KEY = "key_auth_access_denied"
+# What a token of Microsoft Entra must be for. Source: the SDK, which gets such a token for an endpoint's callers.
+AUDIENCE = "https://ml.azure.com"
 
 
 def bearer(header: str | None) -> str | None:

@@ -27,7 +27,7 @@ SPEED = 1e6
 class Cloud:
     """One emulator over one state folder. Stopping and starting it loses nothing."""
 
-    def __init__(self, folder: Path, azurite: Azurite) -> None:
+    def __init__(self, folder: Path, azurite: Azurite, engine: str = "fast", eventgrid: str | None = None) -> None:
         self.state_dir = folder / "state"
         self.state_dir.mkdir(parents=True)
         stub = folder / "python"
@@ -42,9 +42,9 @@ class Cloud:
             state_dir=self.state_dir,
             cache_dir=folder / "cache",
             storage=azurite.connection_string,
-            engine="fast",
+            engine=engine,
             ml_python=stub,
-            eventgrid=None,
+            eventgrid=eventgrid,
             speed=SPEED,
             tls=tls.ensure(self.state_dir / "tls"),
         )
@@ -64,6 +64,8 @@ class Cloud:
             "--ml-python": config.ml_python,
             "--speed": config.speed,
         }
+        if config.eventgrid:
+            options["--eventgrid"] = config.eventgrid
         command = [sys.executable, "-m", "local.azureml", *(str(part) for pair in options.items() for part in pair)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -106,9 +108,18 @@ class Cloud:
         finally:
             store.close()
 
+    def remove(self, kind: str, name: str) -> None:
+        """Let something be gone as if a person had deleted it where the emulator offers no way to."""
+        store = Store(self.state_dir / "azureml" / "state.db")
+        try:
+            assert store.delete(kind, name), f"there is no {kind} {name}"
+        finally:
+            store.close()
+
     def app_environment(self, **chosen: str) -> dict[str, str]:
         """Return the app's environment, as the local Functions host would have it."""
-        own = {"EVENT_TOPIC_ENDPOINT": "", "RUN_LEASE": "30s", "SMOKE_TESTS": "2"}
+        own = {"EVENT_TOPIC_ENDPOINT": "", "RUN_LEASE": "30s", "SMOKE_TESTS": "2", "EVALUATE": "false"}
+        own |= {"MAX_ACTIVE_RUNS": "100", "MAX_LIVE_ENDPOINTS": "100"}  # tests leave runs behind
         return environment.app_environment(self._ports, self.config.tls, {**own, **chosen})
 
     def _write(self, name: str, content: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 from shared.errors import RunBusyError
 from shared.runs import reception
 from shared.runs.lifecycle import advance
-from shared.runs.record import Run, RunState
+from shared.runs.record import Run
+from shared.runs.states import RunState
 from shared.services import Services, wire
 from shared.settings import Settings
 from shared.storage import BlobInfo, find_blob_info

@@ -47,9 +47,22 @@ def mortal(services: Services, ticks: int) -> Services:
         fate.tick()
         return services.now()
 
-    store = RunStore(services.settings.storage, now=now, lease=services.settings.run_lease)
+    store = MortalStore(fate, services.settings.storage, now=now, lease=services.settings.run_lease)
     azureml, plane, blobs = (Mortal(part, fate) for part in (services.azureml, services.plane, services.blobs))
     return replace(services, store=store, blobs=blobs, azureml=azureml, plane=plane, now=now)
+
+
+class MortalStore(RunStore):
+    """The table of runs; every use of it may be the process's last act."""
+
+    def __init__(self, fate: Fate, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._fate = fate
+
+    @property
+    def table(self) -> Any:
+        self._fate.tick()
+        return super().table
 
 
 class Stalled:

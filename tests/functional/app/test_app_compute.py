@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from azure.ai.ml.entities import AmlCompute
 
-from shared.azureml.compute import choose_serving_size, choose_training_compute
+from shared.azureml.compute import choose_serving_sizes, choose_training_compute
 from shared.errors import ComputeError, TransientError
 from shared.runs import actions
 from shared.runs.record import Run
@@ -53,6 +53,8 @@ def test_low_priority_nodes_are_taken_when_dedicated_ones_are_refused(app: App) 
     run = app.until(app.received(options={"compute": {"name": "gpu-cheap"}}), "training")
     made = app.azure("GET", "computes/gpu-cheap").json()["properties"]["properties"]
     assert made["vmPriority"] == "LowPriority"
+    assert run.plan is not None
+    assert run.plan.low_priority
     actions.cancel(app.services, run.id)
 
 
@@ -117,8 +119,25 @@ def test_a_size_that_cannot_train_is_refused(
 
 def test_a_size_that_is_no_endpoints_size_cannot_serve(app: App) -> None:
     with pytest.raises(ComputeError, match="not offered for online endpoints") as refused:
-        choose_serving_size(app.services.azureml, wanted_size="Standard_D12_v2", allowed_sizes=None)
+        choose_serving_sizes(app.services.azureml, wanted_sizes=["Standard_D12_v2"], allowed_sizes=None)
     assert refused.value.reason == "compute_size_unknown"
+
+
+def test_of_the_sizes_that_a_model_may_serve_on_the_smallest_is_taken_without_a_wish(app: App) -> None:
+    allowed = ["Standard_NC48ads_A100_v4", "Standard_E4s_v3", "Standard_D12_v2", "Standard_F4s_v2"]
+    assert choose_serving_sizes(app.services.azureml, wanted_sizes=[], allowed_sizes=allowed) == ["Standard_F4s_v2"]
+
+
+def test_of_the_sizes_wished_for_those_that_will_do_are_tried_in_their_order(app: App) -> None:
+    azureml = app.services.azureml
+    wanted, allowed = ["Standard_X", "standard_e4s_V3", "Standard_DS3_v2"], ["Standard_DS3_v2", "Standard_E4s_v3"]
+    assert choose_serving_sizes(azureml, wanted_sizes=wanted, allowed_sizes=allowed) == [
+        "Standard_E4s_v3",
+        "Standard_DS3_v2",
+    ]
+    with pytest.raises(ComputeError, match="Standard_X or Standard_Y cannot serve this model") as refused:
+        choose_serving_sizes(azureml, wanted_sizes=["Standard_X", "Standard_Y"], allowed_sizes=allowed)
+    assert refused.value.reason == "compute_size_not_allowed"
 
 
 def test_sizes_are_found_whatever_their_case_and_their_gpus_are_counted(app: App) -> None:
@@ -128,6 +147,6 @@ def test_sizes_are_found_whatever_their_case_and_their_gpus_are_counted(app: App
     )
     assert (chosen.instance_type, chosen.gpus_per_node) == ("Standard_NC48ads_A100_v4", 2)
     allowed = ["STANDARD_F4S_V2"]
-    assert choose_serving_size(azureml, wanted_size="", allowed_sizes=allowed) == "Standard_F4s_v2"
+    assert choose_serving_sizes(azureml, wanted_sizes=[], allowed_sizes=allowed) == ["Standard_F4s_v2"]
     with pytest.raises(TransientError, match="is being made"):
         choose_training_compute(azureml, name="gpu-case", wanted_size="standard_f4S_v2", allowed_sizes=allowed)

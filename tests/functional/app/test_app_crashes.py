@@ -8,7 +8,11 @@ import pytest
 from shared.errors import LeaseLostError, RunBusyError
 from shared.runs import actions
 from shared.runs.lifecycle import advance, advance_all
-from shared.runs.record import Run, RunState
+from shared.runs.reception import receive_upload
+from shared.runs.record import Run
+from shared.runs.states import RunState
+from shared.services import Services
+from shared.storage import Blobs
 from tests.functional.app.driving import LIFE, App, conversations, states
 from tests.functional.app.mortal import DiedError, Interrupted, Stalled, mortal
 
@@ -68,9 +72,8 @@ def test_a_run_whose_worker_died_is_busy_until_its_lease_runs_out(app: App) -> N
 def test_a_second_worker_is_told_that_the_run_is_busy(app: App) -> None:
     run = app.received()
     with app.services.store.claim(run.id) as claim:
-        for act in (app.advance, lambda run: actions.retry(app.services, run.id)):
-            with pytest.raises(RunBusyError, match="try again in a moment"):
-                act(run)
+        with pytest.raises(RunBusyError, match="try again in a moment"):
+            app.advance(run)
         assert claim.run.state == "received"
     assert app.until(run, "training").job_name == run.id
     actions.cancel(app.services, run.id)
@@ -188,3 +191,60 @@ def wait_for_cancelled_job(app: App, name: str) -> None:
     while app.job_status(name) != "Canceled":
         assert time.monotonic() < deadline, "the job goes on without its run"
         time.sleep(0.05)
+
+
+def test_a_step_that_kills_every_worker_ends_after_some_with_a_reason_of_its_own(app: App) -> None:
+    run = app.received()
+
+    def die() -> None:
+        raise DiedError
+
+    deadly = replace(app.services, blobs=Interrupted(app.services, die, at_block=0))
+    deaths = 0
+    while app.run(run).state == "received" or app.run(run).state == "preparing":
+        assert deaths < 20, "it goes on for ever"
+        try:
+            advance(deadly, run.id, trigger="timer")
+        except DiedError:
+            deaths += 1
+        app.clock.forward(minutes=3)
+    run = app.run(run)
+    assert run.failure is not None
+    assert (run.state, run.failure.state, run.failure.reason) == ("failed", "preparing", "worker_died")
+    assert "8 workers in a row" in run.failure.message
+    assert deaths == 8
+    assert actions.retry(app.services, run.id).crashes == 0
+    assert app.advance(run).state == "training"
+    actions.cancel(app.services, run.id)
+
+
+class Mute(Blobs):
+    """Storage in front of which the process dies when a run's last state is to be told."""
+
+    def __init__(self, services: Services, state: str) -> None:
+        super().__init__(services.settings.storage)
+        self._state = f'"state": "{state}"'.encode()
+
+    def write_small(self, container: str, name: str, data: bytes) -> None:
+        if name.endswith("/status.json") and self._state in data:
+            raise DiedError
+        super().write_small(container, name, data)
+
+
+def test_a_worker_that_dies_before_it_has_told_a_runs_end_leaves_that_to_the_timer(app: App) -> None:
+    run = app.received(b"no row of this can be used\n")
+    with pytest.raises(DiedError):
+        advance(replace(app.services, blobs=Mute(app.services, "rejected")), run.id, trigger="test")
+    assert app.run(run).state == "rejected"
+    app.clock.forward(seconds=1.1)
+    assert run.id in advance_all(app.services, trigger="test")
+    assert app.blob_json("runs", f"{run.id}/status.json")["state"] == "rejected"
+    assert run.id not in advance_all(app.services, trigger="test")
+
+
+def test_a_second_delivery_tells_of_the_refusal_that_the_first_one_died_of(app: App) -> None:
+    blob = app.upload(yaml="learning_rate: fast\n")
+    with pytest.raises(DiedError):
+        receive_upload(replace(app.services, blobs=Mute(app.services, "rejected")), blob, trigger="test")
+    (run_id,) = receive_upload(app.services, blob, trigger="test")
+    assert app.blob_json("runs", f"{run_id}/status.json")["state"] == "rejected"

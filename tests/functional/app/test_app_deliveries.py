@@ -17,7 +17,8 @@ from functions.timers import advance_runs
 from shared.errors import RunBusyError, RunNotFoundError
 from shared.runs import actions, reception
 from shared.runs.lifecycle import advance
-from shared.runs.record import Run, RunState
+from shared.runs.record import Run
+from shared.runs.states import RunState
 from shared.storage import find_blob_info
 from tests.functional.app.driving import LIFE, App, conversations, states
 

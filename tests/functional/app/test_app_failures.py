@@ -6,6 +6,7 @@ from shared.errors import ActionRefusedError
 from shared.runs import actions, chat
 from shared.runs.record import REASON_LENGTH, Run
 from tests.functional.app.driving import LIFE, TOWN, App, states
+from tests.functional.azureml_emulator.core.driver import eventually
 
 FIRE = {"step": "chat_completion_finetune", "code": "UserError", "message": "CUDA out of memory: the GPU is on fire."}
 
@@ -53,8 +54,9 @@ def test_a_job_that_someone_cancelled_in_azure_fails_the_run(app: App) -> None:
 
 
 def test_a_job_that_trains_for_too_long_is_cancelled_and_fails_the_run(app: App) -> None:
-    app.cloud.stub(seconds=30)
+    app.cloud.stub(seconds=120, in_step=True)
     run = app.until(app.received(), "training")
+    eventually(lambda: app.job_status(run.id) == "Running")  # a job in the queue would be given up for another reason
     app.clock.forward(hours=25)
     failed(app, run, state="training", reason="training_too_long", message="MAX_TRAINING_TIME")
     assert app.job_status(run.id) in ("CancelRequested", "Canceled")

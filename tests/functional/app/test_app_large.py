@@ -11,9 +11,10 @@ from functions.job_events import job_event
 from shared.errors import ActionRefusedError, DatasetGoneError
 from shared.runs import actions, reception
 from shared.runs.context import Context
-from shared.runs.record import Run, RunState
+from shared.runs.record import Run
 from shared.runs.reports import report_of, report_page_of
 from shared.runs.siblings import settle
+from shared.runs.states import RunState
 from tests.functional.app.driving import LIFE, TOWN, App, conversations, lines, states
 from tests.functional.app.test_app_crashes import die_everywhere, wait_for_cancelled_job
 from tests.functional.app.test_app_deliveries import event

@@ -84,8 +84,9 @@ def test_the_job_gets_every_layer_of_hyperparameters(app: App, live: Run) -> Non
     assert inputs["instance_type_finetune"] == "Standard_F4s_v2"
 
 
-def test_the_last_metrics_of_the_training_are_kept_with_the_run(live: Run) -> None:
+def test_the_last_and_best_metrics_of_the_training_are_kept_with_the_run(live: Run) -> None:
     assert (live.metrics["train_loss"], live.metrics["eval_loss"]) == (1.5, 2.0)
+    assert live.metrics["best.eval_loss"] == 1.75
 
 
 def test_a_live_run_answers(app: App, live: Run) -> None:

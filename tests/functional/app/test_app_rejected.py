@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import ActionRefusedError, OptionsError
 from shared.runs import actions, reception
-from shared.runs.record import RunState
+from shared.runs.states import RunState
 from tests.functional.app.driving import App, conversations, lines, states
 
 

@@ -16,6 +16,7 @@ from shared.runs.lifecycle import advance_all
 from shared.runs.record import Run
 from shared.sweep import sweep
 from tests.functional.app.driving import LIFE, TOWN, App, states
+from tests.functional.azureml_emulator.core.driver import eventually
 
 
 @dataclass
@@ -35,7 +36,10 @@ def seen(module_app: App) -> Iterator[Seen]:
     app.cloud.stub(files={"answer.txt": "late", "seconds.txt": "1"})
     deploying = app.until(app.received(), "deploying")
     app.cloud.stub(seconds=1)
-    training, cancelled = (app.until(app.received(), "training") for _ in range(2))
+    training, cancelled = app.until(app.received(), "training"), app.received()
+    app.cloud.stub(seconds=1, endless=[cancelled.id])
+    cancelled = app.until(cancelled, "training")
+    eventually((app.cloud.state_dir / "azureml" / "jobs" / cancelled.id / "endless.txt").exists)
     prepared = app.received()
     about = {"prepared": prepared, "training": training, "deploying": deploying}
     app.cloud.stop()
@@ -106,11 +110,15 @@ def test_a_run_that_azure_keeps_refusing_is_given_up_after_many_attempts(app: Ap
     run = app.advance(app.received(options={"compute": {"name": "gpu-slow"}}))
     assert (run.state, run.attempts) == ("prepared", 1)
     with app.services.store.claim(run.id) as claim:
-        claim.run.attempts = 29  # as after hours of it
+        claim.run.attempts = 29
+    app.azure("DELETE", "computes/gpu-slow")
+    run = app.advance(run)
+    assert (run.state, run.attempts) == ("prepared", 30), "so many attempts in so short a time end no run"
+    app.clock.forward(hours=2)
     app.azure("DELETE", "computes/gpu-slow")
     run = app.advance(run)
     assert run.failure is not None
     assert (run.state, run.failure.reason) == ("failed", "out_of_attempts")
-    assert "Tried 30 times; the last trouble was: cluster gpu-slow" in run.failure.message
+    assert "Tried 31 times; the last trouble was: cluster gpu-slow" in run.failure.message
     assert actions.retry(app.services, run.id).attempts == 0
     actions.cancel(app.services, run.id)

@@ -97,9 +97,9 @@ class Grid:
         document = {"watch": watch, "subscriptions": subscriptions, "retrySchedule": retry}
         self._config.write_text(json.dumps(document))
 
-    def start(self) -> None:
+    def start(self, port: int = 0) -> None:
         self._log.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "local.eventgrid", "--port", "0", "--state-dir", str(self.state_dir)]
+        command = [sys.executable, "-m", "local.eventgrid", "--port", str(port), "--state-dir", str(self.state_dir)]
         command += ["--storage", self._storage, "--config", str(self._config)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=os.environ)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.runs import names
-from shared.runs.store import row_key
+from shared.runs.rows import row_key
 
 AT = datetime(2026, 11, 24, 12, 30, 5, tzinfo=UTC)
 

@@ -27,7 +27,7 @@ def test_later_layers_win_and_nested_ones_are_merged() -> None:
     options = effective(merge([yaml, metadata, body]), SETTINGS)
     assert options.foundation_model == "A"
     assert options.hyperparameters == {"num_train_epochs": 1, "lora_r": "16", "seed": 2}
-    assert (options.smoke_tests, options.keep, options.serving_instance_type) == (1, True, "Standard_A")
+    assert (options.smoke_tests, options.keep, options.serving_instance_types) == (1, True, ["Standard_A"])
 
 
 def test_nothing_chosen_means_settings() -> None:

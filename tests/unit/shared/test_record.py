@@ -5,19 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.runs.record import (
-    HISTORY_HEAD,
-    HISTORY_TAIL,
-    MOVING,
-    RETRY_FROM,
-    TRANSITIONS,
-    DatasetVersion,
-    Run,
-    RunState,
-    new_run,
-)
+from shared.runs.parts import DatasetVersion
+from shared.runs.record import HISTORY_HEAD, HISTORY_TAIL, Run, new_run
+from shared.runs.rows import CHUNK, entity_of, run_of
+from shared.runs.states import MOVING, RETRY_FROM, TRANSITIONS, RunState
 from shared.runs.steps import STEPS
-from shared.runs.store import CHUNK, entity_of, run_of
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 

@@ -3,6 +3,8 @@
 It obeys a file in the model's folder, when there is one:
     crash.txt    its text is written to stderr, then the process ends with exit code 3
     seconds.txt  how long it takes until it listens
+    usage.txt    how many tokens each prompt is said to have
+    broken.txt   a request whose parameters hold {"real": true} is answered with 500: it passes every test
 POST /score answers {"output": <the text of DIR/answer.txt>}; a body that is not JSON is 400;
 a body with {"sleep": S} answers after S seconds; one with {"die": true} ends the process.
 """
@@ -15,10 +17,12 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 
 class Handler(BaseHTTPRequestHandler):
     answer = ""
+    folder = Path()
 
     def do_GET(self) -> None:
         self._send(200, b"Healthy")
@@ -34,7 +38,17 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(7)
         time.sleep(asked.get("sleep", 0))
         print(f"scored {len(raw)} bytes", flush=True)
-        answer = {"output": self.answer, "env": os.environ.get("STUB_SETTING"), "tmpdir": os.environ.get("TMPDIR")}
+        if (self.folder / "broken.txt").exists() and asked.get("input_data", {}).get("parameters", {}).get("real"):
+            self._send(500, b"broken")
+            return
+        answer: dict[str, Any] = {
+            "output": self.answer,
+            "env": os.environ.get("STUB_SETTING"),
+            "tmpdir": os.environ.get("TMPDIR"),
+        }
+        usage = self.folder / "usage.txt"
+        if usage.exists():
+            answer["usage"] = {"prompt_tokens": int(usage.read_text())}
         self._send(200, json.dumps(answer).encode())
 
     def _send(self, status: int, content: bytes) -> None:
@@ -62,6 +76,7 @@ def main() -> None:
         sys.exit(3)
     seconds = args.model_dir / "seconds.txt"
     time.sleep(float(seconds.read_text()) if seconds.exists() else 0)
+    Handler.folder = args.model_dir
     Handler.answer = (args.model_dir / "answer.txt").read_text()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     ThreadingHTTPServer(("127.0.0.1", args.port), Handler).serve_forever()

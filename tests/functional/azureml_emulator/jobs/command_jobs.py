@@ -14,6 +14,7 @@ from local import names
 
 PLACE = f"azureml://datastores/{names.PREPARED_DATASTORE}/paths"
 NODE = "make_rows"
+CURATED = "azureml://registries/azureml/environments/acft-hf-nlp-gpu/labels/latest"
 COPY = "cat '${{inputs.rows}}' > '${{outputs.train}}' && echo done > '${{outputs.notes}}/a note.txt'"
 
 
@@ -57,6 +58,54 @@ class Commands:
         job = create()
         job.name = f"job-{uuid.uuid4().hex[:12]}"
         return str(self.client.jobs.create_or_update(job, experiment_name="bot").name)
+
+    def submit_with_a_look_at_the_model(self, line: str, *, live: str | None = None, **more: Any) -> str:
+        """Submit a pipeline whose last node is a command that reads the trained model, and writes one file."""
+        folder = f"{PLACE}/{uuid.uuid4().hex}"
+        rows = f"{folder.rpartition('/')[2]}/rows.jsonl"
+        self.storage.get_blob_client("prepared", rows).upload_blob(json.dumps({"stub": more}) + "\n")
+        step = command(
+            name="look",
+            command=line,
+            inputs={
+                "rows": Input(type="uri_file"),
+                "base": Input(type="mlflow_model"),
+                "candidate": Input(type="mlflow_model"),
+                "live": Input(type="mlflow_model", optional=True),
+            },
+            outputs={"seen": Output(type="uri_file")},
+            environment=CURATED,
+        )
+        component = self.registry.components.get("chat_completion_pipeline", label="latest")
+        model = self.registry.models.get("Phi-4", label="latest")
+
+        @pipeline(name="look-behind")
+        def create() -> dict[str, Any]:
+            node = component(
+                mlflow_model_path=Input(type="mlflow_model", path=model.id),
+                train_file_path=Input(type="uri_file", path=f"{folder}/rows.jsonl"),
+                task_name="ChatCompletion",
+            )
+            given = {"live": Input(type="mlflow_model", path=live)} if live else {}
+            look = step(
+                rows=Input(type="uri_file", path=f"{folder}/rows.jsonl"),
+                base=Input(type="mlflow_model", path=model.id),
+                candidate=node.outputs.mlflow_model_folder,
+                **given,
+            )
+            look.compute = "serverless"
+            look.resources = JobResourceConfiguration(instance_type="Standard_E4ds_v4", instance_count=1)
+            look.outputs.seen = Output(type="uri_file", path=f"{folder}/seen.txt", mode="rw_mount")
+            return {"trained_model": node.outputs.mlflow_model_folder}
+
+        job = create()
+        job.name = f"job-{uuid.uuid4().hex[:12]}"
+        return str(self.client.jobs.create_or_update(job, experiment_name="bot").name)
+
+    def seen(self, name: str) -> str:
+        """Return the file that the last node wrote."""
+        path = self.client.jobs.get(name).jobs["look"].outputs["seen"].path.rpartition("/paths/")[2]
+        return self.storage.get_blob_client("prepared", path).download_blob().readall().decode()
 
     def results(self, name: str) -> set[str]:
         outputs = self.client.jobs.get(name).jobs[NODE].outputs

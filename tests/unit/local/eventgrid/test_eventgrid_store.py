@@ -18,7 +18,7 @@ def store(tmp_path):
 
 def test_pending_deliveries_survive_a_restart(tmp_path):
     first = Store(tmp_path / "store.sqlite")
-    first.add([("s", {"id": "1"})], NOON)
+    first.add([("s", {"id": "1"}, 0)], NOON)
     first.close()
     second = Store(tmp_path / "store.sqlite")
     (delivery,) = second.due("s", NOON, 10)
@@ -27,7 +27,7 @@ def test_pending_deliveries_survive_a_restart(tmp_path):
 
 
 def test_a_postponed_delivery_is_due_later_with_its_story(store):
-    store.add([("s", {"id": "1"})], NOON)
+    store.add([("s", {"id": "1"}, 0)], NOON)
     (delivery,) = store.due("s", NOON, 10)
     tried = dataclasses.replace(delivery, attempts=1, last_attempt=NOON, last_outcome="Busy", last_status=503)
     store.postpone(tried, NOON + timedelta(seconds=30))
@@ -36,16 +36,16 @@ def test_a_postponed_delivery_is_due_later_with_its_story(store):
 
 
 def test_what_is_under_way_is_not_given_out_again(store):
-    store.add([("s", {"id": "1"}), ("s", {"id": "2"}), ("other", {"id": "3"})], NOON)
+    store.add([("s", {"id": "1"}, 0), ("s", {"id": "2"}, 0), ("other", {"id": "3"}, 0)], NOON)
     first, second = store.due("s", NOON, 10)
     assert store.due("s", NOON, 1, (first.id,)) == [second]
 
 
 def test_blobs_and_their_events_are_kept_together_or_not_at_all(store):
     with pytest.raises(TypeError):
-        store.see("c", {"a": "1"}, [("s", {"id": object()})], NOON)
+        store.see("c", {"a": "1"}, [("s", {"id": object()}, 0)], NOON)
     assert store.seen("c") == {}
-    store.see("c", {"a": "1", "b": "1"}, [("s", {"id": "1"})], NOON)
+    store.see("c", {"a": "1", "b": "1"}, [("s", {"id": "1"}, 0)], NOON)
     store.see("c", {"a": "2", "b": None}, [], NOON)
     assert store.seen("c") == {"a": "2"}
     assert store.pending() == {"s": 1}
@@ -53,7 +53,7 @@ def test_blobs_and_their_events_are_kept_together_or_not_at_all(store):
 
 def test_a_subscriber_that_never_comes_does_not_fill_the_disk(store):
     limit = store_module.MAX_PENDING
-    store.add((("s", {}) for _ in range(limit)), NOON)
+    store.add((("s", {}, 0) for _ in range(limit)), NOON)
     with pytest.raises(FullError):
-        store.add([("s", {})], NOON)
+        store.add([("s", {}, 0)], NOON)
     assert store.pending() == {"s": limit}

@@ -154,12 +154,12 @@ def with_command(make_job: MakeJob, now: datetime) -> Job:
 
 def test_command_node_is_a_phase_of_its_own(make_job: MakeJob, now: datetime) -> None:
     job = with_command(make_job, now)
-    assert (job.runs_command, [step.name for step in job.phase_steps]) == (True, ["make_rows"])
+    assert (job.current_command, [step.name for step in job.phase_steps]) == (job.command, ["make_rows"])
     assert state.outcome(job, 0, "") != state.Outcome()
     job = state.step_reported(job, report("make_rows", "Completed"), now)
     assert state.outcome(job, 0, "") == state.Outcome()
     job = state.next_phase(job, now)
-    assert (job.runs_command, job.attempt, len(job.phase_steps)) == (False, 0, len(job.steps) - 1)
+    assert (job.current_command, job.attempt, len(job.phase_steps)) == (None, 0, len(job.steps) - 1)
 
 
 def test_training_that_starts_anew_keeps_what_the_command_did(make_job: MakeJob, now: datetime) -> None:
@@ -176,3 +176,16 @@ def test_document_of_an_older_job_has_no_command(make_job: MakeJob) -> None:
     for new in ("command", "phase"):
         del doc[new]
     assert Job.from_doc(doc).phase_steps == make_job().steps
+
+
+def test_a_command_behind_the_training_is_the_last_phase(make_job: MakeJob, now: datetime) -> None:
+    steps = (*with_command(make_job, now).steps, state.Step("look", "look", "1", state.step_run_id("j1", "look")))
+    job = make_job(command={"node": "make_rows"}, after={"node": "look"}, steps=steps, status="Queued")
+    seen = []
+    for _ in range(3):
+        job = state.begin_attempt(job, now, {})
+        seen.append((job.current_command, len(job.phase_steps), job.in_last_phase))
+        job = state.next_phase(job, now)
+    assert seen == [({"node": "make_rows"}, 1, False), (None, len(steps) - 2, False), ({"node": "look"}, 1, True)]
+    alone = make_job(after={"node": "look"}, steps=steps[1:])
+    assert (alone.current_command, len(alone.phase_steps), alone.in_last_phase) == (None, len(steps) - 2, False)

@@ -1,0 +1,19 @@
+"""Telling of a transition: in the run's row first, then to the world."""
+
+from __future__ import annotations
+
+from shared.runs.status import write_status
+from shared.runs.store import Claim
+from shared.services import Services
+
+
+def announce(services: Services, claim: Claim) -> None:
+    """Save a claimed run that has moved, together with the events that tell of it; then show and publish them.
+
+    Whoever moves a run calls this before the claim ends. What cannot be published now stays in the row, and the timer
+    publishes it; so it does when a process dies in between.
+    Raises: LeaseLostError: nothing was told.
+    """
+    claim.save()
+    write_status(services, claim.run)
+    services.notifier.publish(claim.run)
