@@ -64,7 +64,7 @@ test: install ## Run unit and functional tests
 test-e2e: install ## Run the whole story in processes of its own
 	$(BIN)/pytest -m e2e
 
-test-faults: install ## Hundreds of runs under faults and kills (minutes); ARGS="--seed 7 --runs 30" replays one storm
+test-faults: install ## Hundreds of runs under faults and kills (5 minutes); ARGS="--seed 7 --runs 50" replays one storm
 	$(BIN)/pytest tests/faults -m faults $(ARGS)
 
 worker: $(APP) ## Index the app with Microsoft's real worker, where a Python 3.13 is there

@@ -54,6 +54,7 @@ class Book:
         self.file, self._database = state_dir / "faults.json", state_dir / "faults.db"
         self._now = now
         self._lock = threading.Lock()
+        self._has_tables = False
         self._stamp: tuple[int, int, int] | None = None
         self._entries: tuple[Entry, ...] = ()
 
@@ -124,9 +125,12 @@ class Book:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         # Opened for each use: nothing to close at the end of a process, and faults are rare.
+        is_known = self._has_tables and self._database.exists()
         with closing(sqlite3.connect(self._database, timeout=30, isolation_level=None)) as database:
             database.execute("PRAGMA synchronous=OFF")
-            database.executescript(_SCHEMA)
+            if not is_known:
+                database.executescript(_SCHEMA)
+                self._has_tables = True
             database.execute("BEGIN IMMEDIATE")
             yield database
             database.execute("COMMIT")

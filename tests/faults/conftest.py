@@ -1,24 +1,17 @@
-"""One local Azure with the simulated engine for all storms, and the options that replay one of them."""
+"""The options that replay a storm, and the drivers that let storms rage."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
 
 import pytest
-from azure.data.tables import TableClient
-from azure.storage.blob import BlobServiceClient
 
-from local import environment
-from local.azurite import Azurite, Ports
-from local.stack import RUNS_TABLE, create_infrastructure
-from tests.faults.post_office import PostOffice
-from tests.faults.storm import Place
-from tests.functional.app.cloud import Cloud
-from tests.functional.azureml_emulator.core.driver import Wire
-from tests.functional.conftest import free_port
+from tests.faults import hosts
+from tests.faults.drivers import Driver
 
-SEEDS, RUNS, KILLS = range(1, 11), 30, 6
+SEEDS, RUNS, DRIVERS = range(1, 7), 50, 2
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,41 +25,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("seed", SEEDS if chosen is None else [chosen])
 
 
-@pytest.fixture
-def count(request: pytest.FixtureRequest) -> int:
-    return int(request.config.getoption("--runs", default=RUNS))
-
-
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    ports, post = Ports(free_port(), free_port(), free_port()), free_port()
-    folder = tmp_path_factory.mktemp("storms")
-    with Azurite(folder / "azurite", ports) as azurite:
-        create_infrastructure(azurite.connection_string)
-        cloud = Cloud(folder / "cloud", azurite, engine="simulated", eventgrid=f"https://127.0.0.1:{post}")
-        post_office = PostOffice(post, cloud.config.tls)
-        cloud.start()
-        with (
-            pytest.MonkeyPatch.context() as patch,
-            BlobServiceClient.from_connection_string(azurite.connection_string) as storage,
-            TableClient.from_connection_string(azurite.connection_string, RUNS_TABLE) as table,
-        ):
-            # The hosts are forked and inherit it: the identity and TLS clients read the environment.
-            for variable in os.environ.keys() - environment.base_environment().keys():
-                patch.delenv(variable)
-            for variable, value in cloud.app_environment().items():
-                patch.setenv(variable, value)
-            patch.setenv("AZUREML_CURRENT_CLOUD", "AzureCloud")
-            yield Place(cloud, storage, table, post_office, folder / "hosts.log")
-        cloud.stop()
-        post_office.close()
+def drivers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[int, Driver]]:
+    """The driver of every seed that a test of this session asks for."""
+    assert threading.active_count() == 1, "hosts are forked from here: a thread's locks would stay locked in them"
+    count = int(request.config.getoption("--runs", default=RUNS))
+    asked = [item.callspec.params["seed"] for item in request.session.items if _is_storm(item)]
+    with warnings.catch_warnings():
+        # azure-ai-ml makes marshmallow warn about its use of it.
+        warnings.simplefilter("ignore")
+        hosts.load()
+    found = [
+        Driver(seeds, count, tmp_path_factory.mktemp(f"storms{number}"))
+        for number in range(DRIVERS)
+        if (seeds := asked[number::DRIVERS])
+    ]
+    yield {seed: driver for driver in found for seed in driver.seeds}
+    for driver in found:
+        driver.end()
 
 
-@pytest.fixture
-def azure(place: Place) -> Iterator[Wire]:
-    """The workspace as it is; after a test, nothing of it is left running, and no run is left to look at."""
-    with Wire(place.cloud.config) as wire:
-        yield wire
-    place.cloud.kill_jobs_and_endpoints()
-    for row in place.table.list_entities(select=["PartitionKey", "RowKey"]):
-        place.table.delete_entity(row)
+def _is_storm(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and hasattr(item, "callspec") and "seed" in item.callspec.params

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import importlib
 import logging
 import multiprocessing
@@ -67,6 +68,9 @@ class SharedClock:
     def forward(self, seconds: float) -> None:
         self._offset.value += seconds
 
+    def reset(self) -> None:
+        self._offset.value = 0.0
+
 
 @dataclass
 class Host:
@@ -112,10 +116,19 @@ class Host:
 
 def load() -> None:
     """Load what a host would load at its first use of it; every host then has it from the process it is forked from."""
-    for name in ("azure.ai.ml.dsl", "azure.identity", "azure.data.tables", "azure.storage.blob", "shared.dataset.page"):
+    for name in (
+        "azure.ai.ml.entities",
+        "azure.ai.ml.dsl",
+        "azure.identity",
+        "azure.data.tables",
+        "azure.storage.blob",
+        "shared.dataset.page",
+    ):
         importlib.import_module(name)
     for name in ("_dynamic", "_component_func", "_overrides_definition"):
         importlib.import_module(f"azure.ai.ml.dsl.{name}")
+    gc.collect()
+    gc.freeze()  # a million objects of the SDK, which no host then looks through again and again
 
 
 def start(environment: Mapping[str, str], clock: SharedClock, log: Path) -> Host:
@@ -134,6 +147,7 @@ def _live(connection: Connection, environment: Mapping[str, str], clock: SharedC
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
     logging.disable(logging.CRITICAL)
+    os.environ["PATH"] = ""  # where the app runs there is no git, which the SDK calls at every submit if it finds it
     faulthandler.register(signal.SIGUSR1, file=2)  # what a host is at that does not answer
     credential.cache_clear()
     services = wire(Settings.load(environment), now=clock)

@@ -32,9 +32,9 @@ class Azure:
     deployments: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, wire: Wire) -> Azure:
+    def read(cls, wire: Wire, seed: int) -> Azure:
         endpoints = _list(wire, "onlineEndpoints")
-        names = [model["name"] for model in _list(wire, "models")]
+        names = [model["name"] for model in _list(wire, "models") if f"-s{seed}r" in model["name"]]
         return cls(
             jobs={job["name"]: str(job["properties"]["status"]) for job in _list(wire, "jobs")},
             models=[
@@ -52,7 +52,7 @@ class Azure:
 
 def breaches(storm: Storm, runs: Mapping[str, Run], wire: Wire) -> list[str]:
     """Return everything that is not as it must be, in words; nothing when all is well."""
-    azure = Azure.read(wire)
+    azure = Azure.read(wire, storm.seed)
     found = [f"a trigger broke: {broken}" for broken in storm.broken]
     for truth in storm.truths:
         run = runs.get(truth.project)

@@ -28,6 +28,7 @@ from tests.functional.app.cloud import Cloud
 HOSTS = 4
 KILL_SHARE, KILL_WITHIN_S, LONGEST_LIFE = 0.25, 0.3, 60
 MINUTE, HALF_HOUR, LONG_QUIET = 60, 30 * 60, 15
+QUARTERS, MANY = (6, 12), 30
 MOST_MINUTES, PATIENCE_S = 300, 900
 """How long a storm may last: minutes of its own clock are what tells that a run is stuck; seconds are for a loaded
 machine."""
@@ -37,13 +38,20 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Place:
-    """Where storms happen: the local Azure with its outside views."""
+    """Where storms happen: the local Azure with its outside views, and the hosts that are alive."""
 
     cloud: Cloud
     storage: BlobServiceClient
     table: TableClient
     post_office: PostOffice
     log: Path
+    clock: SharedClock = field(default_factory=SharedClock)
+    hosts: list[Host] = field(default_factory=list)
+
+    def kill_hosts(self) -> None:
+        for host in self.hosts:
+            host.kill()
+        self.hosts.clear()
 
 
 @dataclass
@@ -62,7 +70,8 @@ class Storm:
 
     def __post_init__(self) -> None:
         self.truths = draw(self.seed, self.count)
-        self.clock = SharedClock()
+        self.clock = self.place.clock
+        self.clock.reset()
         self.killed: Counter[str] = Counter()
         self.broken: list[str] = []
         self.accepted: dict[str, set[str]] = {}
@@ -70,7 +79,7 @@ class Storm:
         self.seen: dict[str, set[str]] = {}
         self._by_project = {truth.project: truth for truth in self.truths}
         self._chance = random.Random(self.seed)
-        self._hosts: list[Host] = []
+        self._hosts = self.place.hosts
         self._todo: list[tuple[float, int, Task]] = []
         self._order = itertools.count()
         self._asked: set[Key] = set()
@@ -96,15 +105,16 @@ class Storm:
         try:
             self._upload()
             deadline = time.monotonic() + PATIENCE_S
-            minutes = 0
-            while not self._is_over():
-                assert minutes < MOST_MINUTES and time.monotonic() < deadline, f"stuck: {self._unfinished()}"
+            minutes, found = 0, self.look()
+            while not self._is_over(found):
+                assert minutes < MOST_MINUTES and time.monotonic() < deadline, f"stuck: {self._unfinished(found)}"
                 minutes += 1
-                self._pass(minutes)
-            return self.look()
+                found = self._pass(minutes, found)
+            return found
+        except BaseException:
+            self.place.kill_hosts()
+            raise
         finally:
-            for host in self._hosts:
-                host.kill()
             self.place.cloud.faults()
 
     def _upload(self) -> None:
@@ -114,14 +124,14 @@ class Storm:
             self._blob(truth.blob).upload_blob(truth.data)
             self._tell(Task("upload", truth.blob), spread_s=4)
 
-    def _pass(self, minutes: int) -> None:
+    def _pass(self, minutes: int, found: dict[str, Run]) -> dict[str, Run]:
         """Let a minute pass: what is due is done, then the timer looks at all runs, then people look at them."""
-        # When nothing has moved for a while, only time helps: backoffs and deadlines.
-        self.clock.forward(HALF_HOUR if self._quiet > 4 else MINUTE)
-        if minutes % 10 == 0:
+        pause_s = self._pause_s(found)
+        self.clock.forward(pause_s or MINUTE)
+        if minutes in QUARTERS or minutes % MANY == 0:
             self._do(Task("quarter"))
         self._do(Task("minute"))
-        self._work_until_done(for_s=0.3 if self._quiet else 0.7)
+        self._work_until_done(for_s=0.05 if pause_s else 0.8)
         found = self.look()
         states = {project: run.state.value for project, run in found.items()}
         self._note(f"minute {minutes}: {dict(Counter(states.values()))}, {len(self._todo)} on their way")
@@ -130,15 +140,28 @@ class Storm:
         for project, run in found.items():
             self.seen.setdefault(project, set()).add(run.state.value)
             self._ask(self._by_project[project], run)
+        return found
 
-    def _is_over(self) -> bool:
+    def _pause_s(self, found: dict[str, Run]) -> float | None:
+        """Return how long nothing can happen but that time passes; None: something is under way, or may be."""
+        if self._todo or len(found) < len(self.truths) or any(not host.is_idle for host in self._hosts):
+            return None
+        now, ends = self.clock(), [HALF_HOUR]
+        for project, run in found.items():
+            truth = self._by_project[project]
+            if self._has_come_to_rest(truth, run) or (truth.kind, run.state) == ("never ends", "deploying"):
+                continue
+            if run.next_attempt_at is None or run.next_attempt_at <= now:
+                return None
+            ends.append((run.next_attempt_at - now).total_seconds() + 1)
+        return max(MINUTE, min(ends))
+
+    def _is_over(self, found: dict[str, Run]) -> bool:
         if self._todo or any(not host.is_idle for host in self._hosts) or self.kills > self.killed.total():
             return False
-        found = self.look()
         return len(found) == len(self.truths) and not self._unfinished(found)
 
-    def _unfinished(self, found: dict[str, Run] | None = None) -> list[str]:
-        runs = self.look() if found is None else found
+    def _unfinished(self, runs: dict[str, Run]) -> list[str]:
         missing = [f"{truth.project} ({truth.kind}) has no run" for truth in self.truths if truth.project not in runs]
         return missing + [
             f"{run.id} ({self._by_project[project].kind}) is {run.state}: {run.waiting_for}, attempt {run.attempts}"

@@ -142,12 +142,12 @@ def _data(project: str) -> bytes:
 
 
 _KINDS: Mapping[str, tuple[int, Maker]] = {
-    "good": (12, _good),
-    "cancelled": (5, _cancelled),
+    "good": (9, _good),
+    "cancelled": (6, _cancelled),
     "job fails": (3, _job_fails),
     "job fails once": (2, _job_fails_once),
     "deployment fails": (2, _deployment_fails),
-    "rejected": (5, _rejected),
+    "rejected": (6, _rejected),
     "no quota": (1, _no_quota),
     "preempted": (1, _preempted),
     "lost outputs": (1, _lost_outputs),
@@ -155,5 +155,5 @@ _KINDS: Mapping[str, tuple[int, Maker]] = {
     "removed": (1, _removed),
     "taken": (1, _taken),
     "never ends": (1, _never_ends),
-    "refused options": (3, _refused_options),
+    "refused options": (4, _refused_options),
 }

@@ -15,7 +15,7 @@ class SimulatedServing:
         answer = json.dumps({"output": (model / ANSWER).read_text("utf-8")}).encode()
         self._server = ThreadingHTTPServer(("127.0.0.1", port), _handler(answer))
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.5,), daemon=True)
         self._thread.start()
         self.returncode: int | None = None
 
@@ -23,13 +23,16 @@ class SimulatedServing:
         return self.returncode
 
     def terminate(self) -> None:
+        """End it without waiting: it answers nobody from now on."""
         if self.returncode is None:
-            self._server.shutdown()
-            self._server.server_close()
             self.returncode = 0
+            threading.Thread(target=self._close, daemon=True).start()
 
-    def wait(self, timeout: float | None = None) -> int:
-        self._thread.join(timeout)
+    def _close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def wait(self, _: float | None = None) -> int:
         return 0
 
 
