@@ -12,7 +12,7 @@ OTHERS := .venv-bench/.installed
 NODE := node_modules/.installed
 SOURCES := function_app.py functions shared local tests bench tools
 
-.PHONY: dataset-is-there help install fmt lint type test test-e2e test-faults check demo local bench bench-table cover clean worker
+.PHONY: dataset-is-there help install fmt lint type test test-e2e test-faults test-load check demo local bench bench-table cover clean worker
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,7 +59,7 @@ type: $(APP) ## Check types
 	$(BIN)/mypy
 
 test: install ## Run unit and functional tests
-	$(BIN)/pytest -m "not e2e and not faults" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not e2e and not faults and not load" -n 4 --dist loadfile
 
 test-e2e: install ## Run the whole story in processes of its own
 	$(BIN)/pytest -m e2e
@@ -67,10 +67,14 @@ test-e2e: install ## Run the whole story in processes of its own
 test-faults: install ## Hundreds of runs under faults and kills (5 minutes); ARGS="--seed 7 --runs 50" replays one storm
 	$(BIN)/pytest tests/faults -m faults $(ARGS)
 
+test-load: install ## A thousand files at once, a rollout under steady requests (3 minutes)
+	$(BIN)/pytest tests/faults -m load -n 2 --dist loadfile
+
 worker: $(APP) ## Index the app with Microsoft's real worker, where a Python 3.13 is there
 	$(BIN)/python tests/tools/index_with_real_worker.py
 
 check: lint type test test-e2e worker ## What CI runs
+	+@$(MAKE) --no-print-directory -j2 --output-sync=target test-faults test-load
 
 demo: dataset-is-there install ## Watch the whole story on this machine; DATASET=file for a dataset of your own
 	@$(BIN)/python -m local demo $(if $(DATASET),--dataset "$(DATASET)")
@@ -88,7 +92,7 @@ bench-table: $(APP) ## Put bench/results.json into docs/performance.md
 	$(BIN)/python -m bench.table
 
 cover: install ## Run the tests with coverage
-	$(BIN)/coverage run -m pytest -m "not e2e and not faults" && $(BIN)/coverage report --include 'shared/*,functions/*,local/*'
+	$(BIN)/coverage run -m pytest -m "not e2e and not faults and not load" && $(BIN)/coverage report --include 'shared/*,functions/*,local/*'
 
 clean: ## Remove what the local Azure has kept, except installed packages and base models
 	rm -rf .local/state .local/demo .local/demo-report.json

@@ -10,7 +10,7 @@ from tests.functional.app.driving import App
 from tests.functional.app.rollouts import Clients, deployments, new_project, one_live, traffic, trained
 from tests.functional.conftest import azurite
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.load
 OLD, NEW = "The old answer is Tobias Crane.", "The new answer is Tobias Crane."
 REQUESTS = 2000
 
