@@ -12,7 +12,7 @@ OTHERS := .venv-bench/.installed
 NODE := node_modules/.installed
 SOURCES := function_app.py functions shared local tests bench tools
 
-.PHONY: dataset-is-there help install fmt lint type test test-e2e test-faults test-load check demo local bench bench-table cover clean worker
+.PHONY: dataset-is-there help install fmt lint type test test-e2e test-faults test-load infra check demo local bench bench-table cover clean worker
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,7 +73,10 @@ test-load: install ## A thousand files at once, a rollout under steady requests 
 worker: $(APP) ## Index the app with Microsoft's real worker, where a Python 3.13 is there
 	$(BIN)/python tests/tools/index_with_real_worker.py
 
-check: lint type test test-e2e worker ## What CI runs
+infra: $(APP) ## Hold infra/ against the code; build, measure and import the deployment package
+	$(BIN)/python -m tools.infra --package
+
+check: lint type test test-e2e worker infra ## What CI runs
 	+@$(MAKE) --no-print-directory -j2 --output-sync=target test-faults test-load
 
 demo: dataset-is-there install ## Watch the whole story on this machine; DATASET=file for a dataset of your own

@@ -12,8 +12,10 @@ import azure.functions as func
 import azurefunctions.extensions.base  # noqa: F401
 
 from functions.lazy import lazy_module
+from functions.observed import observed
 from shared.errors import LeaseLostError, RunBusyError
 from shared.runs.lifecycle import advance
+from shared.runs.names import DATASETS
 from shared.runs.reception import receive_upload
 from shared.services import services
 from shared.storage import find_blob_info
@@ -25,11 +27,16 @@ _log = logging.getLogger(__name__)
 
 
 @bp.blob_trigger(arg_name="client", path="datasets/{name}", connection="DATASET_STORAGE", source="EventGrid")
+@observed("blob")
 def dataset_uploaded(client: blob.BlobClient) -> None:  # type: ignore[name-defined]
     """Receive the blob as it is now, and move on what waits for it.
 
     Idempotency: the run's id, a function of the blob's version and options.
     """
+    if client.container_name != DATASETS:
+        # The host does not hold an event's address against the trigger's path.
+        _log.warning("an event names container %s, which holds no datasets: ignored", client.container_name)
+        return
     info = find_blob_info(client)
     if info is None:
         _log.info("%s/%s is gone again", client.container_name, client.blob_name)

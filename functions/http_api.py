@@ -6,9 +6,8 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from functions.parsing import ChatRequest, StartRequest, body_of, count, flag, wants_page
+from functions.parsing import ChatRequest, StartRequest, amount, body_of, count, flag, wants_page
 from functions.responses import answering, json_response, page_response
-from shared import sweep as sweeping
 from shared.azureml.jobs import metric_histories
 from shared.errors import InvalidRequestError, SettingsError
 from shared.runs import actions, chat, reception
@@ -16,9 +15,12 @@ from shared.runs.reports import report_of, report_page_of
 from shared.runs.states import RunState
 from shared.runs.view import shown
 from shared.services import services
+from shared.sweeps import archive, by_hand
+from shared.sweeps.sweep import sweep
 
 bp = func.Blueprint()
 PAGE, LARGEST_PAGE = 50, 500
+LONGEST_KEEP_HOURS = 366 * 24
 
 
 @bp.route("runs", methods=["POST"])
@@ -130,7 +132,7 @@ def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
             "run_state": run.state if run else None,
             "project": run.project if run else None,
         }
-        for endpoint, run in sweeping.list_ours(services())
+        for endpoint, run in by_hand.list_ours(services())
     ]
     return json_response({"value": value})
 
@@ -140,15 +142,38 @@ def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
 def delete_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Remove an endpoint by hand; its run is retired, its model stays registered."""
     name = req.route_params["name"]
-    run = sweeping.remove_endpoint(services(), name, trigger="http", reason="removed by hand")
+    run = by_hand.remove_endpoint(services(), name, trigger="http", reason="removed by hand")
     return json_response({"endpoint": name, "run": run}, HTTPStatus.ACCEPTED)
+
+
+@bp.route("endpoints/{name}/keep", methods=["POST"])
+@answering
+def keep_endpoint(req: func.HttpRequest) -> func.HttpResponse:
+    """Keep an endpoint from the sweep for `hours`, 8 if not given; 0 gives it back."""
+    name = req.route_params["name"]
+    until = by_hand.keep(services(), name, amount(req, "hours", default=8, most=LONGEST_KEEP_HOURS))
+    return json_response({"endpoint": name, "keep_until": until})
+
+
+@bp.route("sweeps", methods=["GET"])
+@answering
+def list_sweeps(req: func.HttpRequest) -> func.HttpResponse:
+    """List the newest sweeps, `top` of them: what was looked at, what was idle, what was done, the money."""
+    return json_response({"value": archive.summaries(services(), count(req, "top", default=PAGE, most=LARGEST_PAGE))})
+
+
+@bp.route("sweeps/{sweep_id}", methods=["GET"])
+@answering
+def show_sweep(req: func.HttpRequest) -> func.HttpResponse:
+    """Show a sweep with every endpoint: what was found, what was done, why."""
+    return json_response(archive.find(services(), req.route_params["sweep_id"]))
 
 
 @bp.route("sweeps", methods=["POST"])
 @answering
 def start_sweep(req: func.HttpRequest) -> func.HttpResponse:
     """Look for idle endpoints now; `dry_run=true` only says what would be removed."""
-    return json_response(sweeping.sweep(services(), trigger="http", dry_run=flag(req, "dry_run")))
+    return json_response(sweep(services(), trigger="http", dry_run=flag(req, "dry_run")))
 
 
 @bp.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)

@@ -7,6 +7,7 @@ import logging
 
 import azure.functions as func
 
+from functions.observed import observed
 from functions.parsing import job_of
 from shared.errors import LeaseLostError, RunBusyError, RunNotFoundError
 from shared.runs.lifecycle import advance
@@ -18,6 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 @bp.event_grid_trigger(arg_name="event")
+@observed("job-event", delivery_id=lambda event: event.id)
 def job_event(event: func.EventGridEvent) -> None:
     """Move the job's run on. Child runs, and runs that others submitted, are none of ours.
 

@@ -71,6 +71,18 @@ def count(request: func.HttpRequest, name: str, *, default: int, most: int) -> i
     return int(text)
 
 
+def amount(request: func.HttpRequest, name: str, *, default: float, most: float) -> float:
+    """Read a number, 0 or more, from the query. Raises: InvalidRequestError."""
+    text = request.params.get(name, f"{default:g}")
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= most:
+        raise InvalidRequestError(f"{name} is {text!r}, expected a number from 0 to {most:g}")
+    return value
+
+
 def wants_page(request: func.HttpRequest) -> bool:
     """Tell whether HTML is wanted rather than JSON: `format`, if given, else what the Accept header prefers.
 

@@ -11,6 +11,7 @@ from typing import Any
 import azure.functions as func
 import msgspec
 
+from functions.observed import observed
 from shared.azureml.trouble import understood
 from shared.errors import (
     AccessDeniedError,
@@ -26,6 +27,8 @@ from shared.errors import (
     RunBusyError,
     RunNotFoundError,
     SettingsError,
+    SweepBusyError,
+    SweepNotFoundError,
     TransientError,
 )
 
@@ -34,9 +37,11 @@ STATUSES: Mapping[type[FinetuneError], HTTPStatus] = {
     OptionsError: HTTPStatus.BAD_REQUEST,
     RunNotFoundError: HTTPStatus.NOT_FOUND,
     EndpointNotFoundError: HTTPStatus.NOT_FOUND,
+    SweepNotFoundError: HTTPStatus.NOT_FOUND,
     DatasetGoneError: HTTPStatus.NOT_FOUND,
     ActionRefusedError: HTTPStatus.CONFLICT,
     RunBusyError: HTTPStatus.CONFLICT,
+    SweepBusyError: HTTPStatus.CONFLICT,
     LeaseLostError: HTTPStatus.CONFLICT,
     ResourceGoneError: HTTPStatus.CONFLICT,
     RefusedByAzureError: HTTPStatus.BAD_GATEWAY,
@@ -85,6 +90,7 @@ def problem(status: HTTPStatus, detail: str, kind: str) -> func.HttpResponse:
 def answering(handler: Handler) -> Handler:
     """Turn a handler's errors into problems; no traceback reaches a caller."""
 
+    @observed("http")
     @functools.wraps(handler)
     def answer(req: func.HttpRequest) -> func.HttpResponse:  # the worker passes arguments by the binding's name
         try:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import azure.functions as func
 
+from functions.observed import observed
+from shared.errors import SweepBusyError
 from shared.runs.lifecycle import advance_all
 from shared.runs.reception import receive_missed
 from shared.services import services
-from shared.sweep import sweep
+from shared.sweeps.sweep import sweep
 
 bp = func.Blueprint()
 
 
 @bp.timer_trigger(arg_name="timer", schedule="%ADVANCE_SCHEDULE%")
+@observed("timer")
 def advance_runs(timer: func.TimerRequest) -> None:
     """Look at every unfinished run that is due."""
     advance_all(services(), trigger="timer")
 
 
 @bp.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%")
+@observed("timer")
 def sweep_idle_endpoints(timer: func.TimerRequest) -> None:
     """Remove the endpoints that nobody uses, and pick up uploads that no event told of."""
     try:
-        sweep(services(), trigger="timer")
+        with suppress(SweepBusyError):  # somebody has started one by hand: it does what this one would
+            sweep(services(), trigger="timer")
     finally:
         receive_missed(services())

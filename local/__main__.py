@@ -1,4 +1,4 @@
-"""`.venv/bin/python -m local up | demo | down | status | faults | events`: Azure on this machine."""
+"""`.venv/bin/python -m local up | demo | down | status | clock | sweeps | faults | events`: Azure on this machine."""
 
 from __future__ import annotations  # so that a Python too old for the rest can say so
 
@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local.running import PROGRAM, add_advance, clock, status, sweeps
+
 # Nothing heavy, and nothing that has to be installed, is imported before it is known to be there: see `main`.
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 STATE, DEMO_STATE = ROOT / ".local" / "state", ROOT / ".local" / "demo"
 DEMO_REPORT = ROOT / ".local" / "demo-report.json"
-PROGRAM = ".venv/bin/python -m local"
-NOT_RUNNING = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,25 +110,6 @@ def down(options: argparse.Namespace) -> int:
     return 0
 
 
-def status(options: argparse.Namespace) -> int:
-    """Say what runs, and list runs and endpoints."""
-    from local import lock
-    from local.status import NotAnsweringError, show
-
-    if lock.holder(options.state_dir) is None:
-        print(f"local: nothing is running; `{PROGRAM} up` starts it")
-        return NOT_RUNNING
-    try:
-        show(json.loads((options.state_dir / "up.json").read_text()))
-    except FileNotFoundError:
-        print("local: it is still starting, or just stopping; ask again in a few seconds")
-        return NOT_RUNNING
-    except NotAnsweringError as fault:
-        print(f"local: {fault}. Ask again in a few seconds; the logs are in {options.state_dir / 'logs'}")
-        return NOT_RUNNING
-    return 0
-
-
 def faults(options: argparse.Namespace) -> int:
     """Let things go wrong as they do in Azure; local/README.md tells how."""
     from local.faults import command
@@ -163,8 +144,10 @@ def demo(options: argparse.Namespace) -> int:
 
 def _parser(wanted: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="up | demo | down | status | faults | events")
-    for command in (up, demo, down, status, events):
+    commands = parser.add_subparsers(
+        required=True, metavar="up | demo | down | status | clock | sweeps | faults | events"
+    )
+    for command in (up, demo, down, status, clock, sweeps, events):
         sub = _command(commands, command)
         state = DEMO_STATE if command is demo else STATE
         sub.add_argument(
@@ -192,6 +175,10 @@ def _parser(wanted: Sequence[str]) -> argparse.ArgumentParser:
             sub.add_argument(
                 "--speed", type=float, default=45.0, help="divide Azure's own delays by this (default: 45)"
             )
+        if command is clock:
+            add_advance(sub)
+        if command is sweeps:
+            sub.add_argument("id", nargs="?", help="as the list shows it: the endpoints that it looked at")
         if command is events:
             sub.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
             sub.add_argument("--json", action="store_true", help="whole events, one a line")

@@ -10,8 +10,10 @@ from local.functions_host.keys import Keys
 from local.ports import Ports
 from local.tls import Tls
 
-# Somebody's own login to Azure must not be offered to the emulator, nor a proxy stand between local processes.
+# Somebody's own login to Azure must not be offered to the emulator, nor a proxy stand between local processes; and what
+# is told of local runs does not belong among those of an app in Azure.
 _FOREIGN = (
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "AZURE_TOKEN_CREDENTIALS",
     "AZURE_AUTHORITY_HOST",
     "AZURE_CLIENT_ID",

@@ -14,11 +14,16 @@ _LOOK_EVERY_S = 0.3
 def show(state_dir: Path, *, follow: bool, as_json: bool) -> None:
     """Print what was received, oldest first; with `follow`, go on until Ctrl-C."""
     seen: set[str] = set()
-    for received in _follow(received_file(state_dir), follow):
+    for received in _follow(received_file(state_dir), follow=follow):
         event = received["event"]
         again = event["id"] in seen
         seen.add(event["id"])
         print(json.dumps(event) if as_json else line(received, again=again), flush=True)
+
+
+def received(state_dir: Path) -> Iterator[dict[str, Any]]:
+    """Return what was received until now, oldest first: `{"received": time, "event": event}`."""
+    return _follow(received_file(state_dir), follow=False)
 
 
 def line(received: dict[str, Any], *, again: bool) -> str:
@@ -32,7 +37,7 @@ def line(received: dict[str, Any], *, again: bool) -> str:
     return f"{text}  (again)" if again else text
 
 
-def _follow(path: Path, follow: bool) -> Iterator[dict[str, Any]]:
+def _follow(path: Path, *, follow: bool) -> Iterator[dict[str, Any]]:
     yield from _whole_lines(path.with_name(f"{path.name}.1"))
     offset = 0
     while True:

@@ -71,11 +71,11 @@ class StepError(FinetuneError):
 
 
 class TransientError(FinetuneError):
-    """Azure was busy, slow or away; the same call will probably work later."""
+    """Azure was busy, slow or away; the same call will probably work later. throttled: too many calls were made."""
 
-    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+    def __init__(self, message: str, retry_after: timedelta | None = None, *, throttled: bool = False) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after, self.throttled = retry_after, throttled
 
 
 class AccessDeniedError(StepError):
@@ -242,6 +242,17 @@ class WorkerDiedError(StepError):
     """One worker after the other was never heard of again while it was at the run."""
 
     reason = "worker_died"
+
+
+class SweepNotFoundError(FinetuneError):
+    """There is no record of a sweep of this id."""
+
+    def __init__(self, sweep_id: str) -> None:
+        super().__init__(f"There is no sweep {sweep_id}: it never was, or its record is too old. See GET /api/sweeps.")
+
+
+class SweepBusyError(FinetuneError):
+    """Another sweep is going on."""
 
 
 class EndpointNotFoundError(FinetuneError):

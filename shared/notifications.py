@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from shared.identity import credential
 from shared.runs.parts import OwnEvent
-from shared.runs.record import ENDPOINT_RETIRED, Run
+from shared.runs.record import ENDPOINT_RETIRED, ENDPOINT_WARNED, Run
 
 if TYPE_CHECKING:
     from azure.eventgrid import EventGridPublisherClient
+
+    from shared.idle.findings import Warned
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=15)
 KEPT_FOR = timedelta(days=7)
@@ -61,14 +63,54 @@ class Notifier:
             run.publish_attempts += 1
             run.publish_at = now + _pause(run.publish_attempts)
 
+    def tell_warned(
+        self, *, endpoint: str, deployment: str | None, run: Run | None, warned: Warned, reason: str
+    ) -> bool:
+        """Tell that an endpoint, or a deployment, will be removed; whether the topic has taken it, or there is none.
+
+        Idempotency: the event's id, which is that of the warning; who gets False calls again with the next sweep.
+        """
+        if not self._topic_endpoint:
+            return True
+        now = self._now()
+        if self._away_until is not None and self._away_until > now:
+            return False
+        name = f"{endpoint}/{deployment}" if deployment else endpoint
+        event = {
+            "specversion": "1.0",
+            "id": f"{name}-warned-{warned.at:%Y%m%d%H%M%S}",
+            "source": "/finetune-functions",
+            "type": ENDPOINT_WARNED,
+            "subject": f"endpoints/{name}",
+            "time": warned.at.isoformat(),
+            "data": {
+                "endpoint": endpoint,
+                "deployment": deployment,
+                "runId": run.id if run else None,
+                "project": run.project if run else None,
+                "action": str(warned.action),
+                "actAfter": warned.act_after.isoformat(),
+                "reason": reason,
+            },
+        }
+        if self._sent([event], f"endpoint {name}"):
+            self._failures, self._away_until = 0, None
+            return True
+        self._failures += 1
+        self._away_until = now + _pause(self._failures)
+        return False
+
     def _send(self, run: Run) -> bool:
         """Send all at once, so that they stay in order. Returns whether the topic has taken them."""
+        return self._sent([_cloud_event(run, event) for event in run.outbox], f"run {run.id}")
+
+    def _sent(self, events: list[dict[str, Any]], of_what: str) -> bool:
         try:
             # For a custom topic the SDK drops what its client is given; it hands on what a call is given, if the events
             # are plain data. Without it, a topic that is away holds a run up for minutes.
-            self._publisher.send([_cloud_event(run, event) for event in run.outbox], **_PATIENCE)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the run goes on
-            _log.warning("run %s: %d events are not published yet: %s", run.id, len(run.outbox), type(fault).__name__)
+            self._publisher.send(events, **_PATIENCE)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the work goes on
+            _log.warning("%s: %d events are not published yet: %s", of_what, len(events), type(fault).__name__)
             return False
         return True
 

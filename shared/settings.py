@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from shared import setting_forms as forms
 from shared.errors import SettingsError
+from shared.idle.policy import Action, parse_action
+from shared.idle.windows import Blackouts, BusinessHours
 
 CLOUDS: dict[str, dict[str, str]] = {
     # Source: azure/ai/ml/_azure_environments.py. Only what the app itself needs to know; the SDK knows the rest.
-    "AzureCloud": {"resource_manager": "https://management.azure.com/"},
-    "AzureUSGovernment": {"resource_manager": "https://management.usgovcloudapi.net/"},
-    "AzureChinaCloud": {"resource_manager": "https://management.chinacloudapi.cn/"},
+    # "metrics" is Azure Monitor's batch API; without the region it is the audience of its tokens, too.
+    # Source: MetricsClient's samples (azure-monitor-querymetrics); for China, Azure's page about the batch API there.
+    "AzureCloud": {
+        "resource_manager": "https://management.azure.com/",
+        "metrics": "https://{region}.metrics.monitor.azure.com",
+    },
+    "AzureUSGovernment": {
+        "resource_manager": "https://management.usgovcloudapi.net/",
+        "metrics": "https://{region}.metrics.monitor.azure.us",
+    },
+    "AzureChinaCloud": {
+        "resource_manager": "https://management.chinacloudapi.cn/",
+        "metrics": "https://{region}.metrics.monitor.azure.cn",
+    },
 }
 CUSTOM_CLOUD_KEYS = (
     "azure_portal",
@@ -32,8 +45,9 @@ _STORAGE_URLS = {
     "DATASET_STORAGE__queueServiceUri": "Queue service URL; the blob trigger keeps its queue and its poison there",
     "DATASET_STORAGE__tableServiceUri": "Table service URL; the runs are there",
 }
-_DURATION = re.compile(r"(\d+)\s*(s|m|h|d)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+parse_duration = forms.duration
 
 
 @dataclass(frozen=True)
@@ -42,11 +56,18 @@ class Cloud:
 
     name: str
     metadata: Mapping[str, str] | None = None
+    custom_metrics: str | None = None
+    """Of a custom cloud: where Azure Monitor's batch API is; `{region}` stands for the region, if it is in there."""
 
     @property
     def resource_manager(self) -> str:
         """Return Azure Resource Manager's URL, with its trailing slash."""
         return (self.metadata or CLOUDS[self.name])["resource_manager"]
+
+    @property
+    def metrics(self) -> str | None:
+        """Return the URL of Azure Monitor's batch API with `{region}` in it; None: this cloud has none."""
+        return self.custom_metrics if self.metadata else CLOUDS[self.name]["metrics"]
 
 
 @dataclass(frozen=True)
@@ -58,73 +79,8 @@ class StorageAddress:
     table_url: str | None = None
 
 
-# --- one parser per form: text -> value, ValueError says the expected form -----------------------------------
-
-
-def parse_duration(text: str) -> timedelta:
-    """Read "45s", "15m", "8h", "7d" or a chain such as "1h30m"."""
-    compact = text.strip().lower()
-    parts = _DURATION.findall(compact)
-    if not parts or "".join(number + unit for number, unit in parts) != compact.replace(" ", ""):
-        raise ValueError("a duration such as 45s, 15m, 8h, 7d or 1h30m")
-    return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta())
-
-
-def _text(text: str) -> str:
-    return text
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError("a whole number, 1 or more")
-    return int(text)
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError("true or false")
-    return text.lower() == "true"
-
-
-def _dollars(text: str) -> float:
-    return _number_within(text, 0, 1e9, "an amount of US dollars, such as 25", low_open=False)
-
-
-def _megabytes(text: str) -> int:
-    if not text.isdigit():
-        raise ValueError("a whole number of megabytes, 0 or more")
-    return int(text)
-
-
-def _percent(text: str) -> float:
-    return _number_within(text, 0, 100, "a number above 0 and up to 100", low_open=True)
-
-
-def _fraction(text: str) -> float:
-    return _number_within(text, 0, 0.5, "a number above 0 and up to 0.5", low_open=True)
-
-
-def _number_within(text: str, low: float, high: float, form: str, *, low_open: bool) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(form) from None
-    if not low <= value <= high or (low_open and value == low):
-        raise ValueError(form)
-    return value
-
-
-def _hyperparameters(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict) or not all(isinstance(v, str | int | float) for v in value.values()):
-        raise ValueError('a JSON object of names and plain values, such as {"num_train_epochs": 2}')
-    return value
-
-
-def _cloud(text: str) -> Cloud:
+def parse_cloud(text: str) -> Cloud:
+    """Read a cloud's name, or a custom cloud as JSON."""
     if text in CLOUDS:
         return Cloud(text)
     form = f"one of {', '.join(CLOUDS)}, or a JSON object with name, {', '.join(CUSTOM_CLOUD_KEYS)}"
@@ -134,22 +90,12 @@ def _cloud(text: str) -> Cloud:
         raise ValueError(form) from None
     if not isinstance(value, dict) or not all(isinstance(value.get(k), str) for k in ("name", *CUSTOM_CLOUD_KEYS)):
         raise ValueError(form)
-    return Cloud(value["name"], {key: value[key] for key in CUSTOM_CLOUD_KEYS})
-
-
-def _schedule(text: str) -> str:
-    if len(text.split()) not in (5, 6):
-        raise ValueError("an NCRONTAB expression of six fields (seconds first), such as 0 */15 * * * *")
-    return text
-
-
-def _https_url(text: str) -> str:
-    if not text.startswith("https://"):
-        raise ValueError("an https:// URL")
-    return text
-
-
-# --- the settings --------------------------------------------------------------------------------------------
+    metrics = value.get("metrics")
+    if metrics is not None and not (isinstance(metrics, str) and metrics.startswith("https://")):
+        raise ValueError(
+            f"{form}; metrics, if it is there, is an https:// URL, such as https://{{region}}.metrics.here"
+        )
+    return Cloud(value["name"], {key: value[key] for key in CUSTOM_CLOUD_KEYS}, metrics)
 
 
 def setting(
@@ -164,81 +110,135 @@ def setting(
 class Settings:
     """The app's settings. `Settings.load()` reads them; everything else receives them."""
 
-    subscription_id: str = setting("AZURE_SUBSCRIPTION_ID", _text, None, "Subscription of the Azure ML workspace")
-    resource_group: str = setting("AZURE_RESOURCE_GROUP", _text, None, "Resource group of the workspace")
-    workspace_name: str = setting("AZUREML_WORKSPACE_NAME", _text, None, "Name of the workspace")
-    cloud: Cloud = setting("AZURE_CLOUD", _cloud, "AzureCloud", "Azure cloud: a known name, or a custom cloud as JSON")
+    subscription_id: str = setting("AZURE_SUBSCRIPTION_ID", forms.text, None, "Subscription of the Azure ML workspace")
+    resource_group: str = setting("AZURE_RESOURCE_GROUP", forms.text, None, "Resource group of the workspace")
+    workspace_name: str = setting("AZUREML_WORKSPACE_NAME", forms.text, None, "Name of the workspace")
+    cloud: Cloud = setting(
+        "AZURE_CLOUD", parse_cloud, "AzureCloud", "Azure cloud: a known name, or a custom cloud as JSON"
+    )
     storage: StorageAddress = field(metadata={"about": "Storage account of datasets, prepared data and runs"})
     prepared_datastore: str = setting(
-        "PREPARED_DATASTORE", _text, "finetune_prepared", "Workspace datastore that points to the container `prepared`"
+        "PREPARED_DATASTORE",
+        forms.text,
+        "finetune_prepared",
+        "Workspace datastore that points to the container `prepared`",
     )
-    model_registry: str = setting("MODEL_REGISTRY", _text, "azureml", "Registry of foundation models and components")
+    model_registry: str = setting(
+        "MODEL_REGISTRY", forms.text, "azureml", "Registry of foundation models and components"
+    )
     pipeline_component: str = setting(
-        "PIPELINE_COMPONENT", _text, "chat_completion_pipeline", "Fine-tuning component, `name` or `name:version`"
+        "PIPELINE_COMPONENT", forms.text, "chat_completion_pipeline", "Fine-tuning component, `name` or `name:version`"
     )
     foundation_model: str = setting(
-        "FOUNDATION_MODEL", _text, "Phi-4", "Model to fine-tune, `name` or `name:version`, unless the dataset says so"
+        "FOUNDATION_MODEL",
+        forms.text,
+        "Phi-4",
+        "Model to fine-tune, `name` or `name:version`, unless the dataset says so",
     )
     training_compute: str = setting(
-        "TRAINING_COMPUTE", _text, "serverless", "`serverless`, or a cluster's name (made when absent)"
+        "TRAINING_COMPUTE", forms.text, "serverless", "`serverless`, or a cluster's name (made when absent)"
     )
     prepare_in_function_max_mb: int = setting(
-        "PREPARE_IN_FUNCTION_MAX_MB", _megabytes, "256", "A larger dataset (million bytes) is prepared in the job"
+        "PREPARE_IN_FUNCTION_MAX_MB", forms.megabytes, "256", "A larger dataset (million bytes) is prepared in the job"
     )
     preparation_compute: str = setting(
-        "PREPARATION_COMPUTE", _text, "serverless", "Where the job prepares a large dataset, as TRAINING_COMPUTE"
+        "PREPARATION_COMPUTE", forms.text, "serverless", "Where the job prepares a large dataset, as TRAINING_COMPUTE"
     )
     preparation_instance_type: str = setting(
-        "PREPARATION_INSTANCE_TYPE", _text, "Standard_E4ds_v4", "VM size to prepare on; its disk holds the dataset"
+        "PREPARATION_INSTANCE_TYPE", forms.text, "Standard_E4ds_v4", "VM size to prepare on; its disk holds the dataset"
     )
     training_instance_type: str = setting(
-        "TRAINING_INSTANCE_TYPE", _text, "", "VM size to train on; empty: the first that the model allows"
+        "TRAINING_INSTANCE_TYPE", forms.text, "", "VM size to train on; empty: the first that the model allows"
     )
     serving_instance_type: str = setting(
-        "SERVING_INSTANCE_TYPE", _text, "", "VM size to serve on; empty: the smallest that the model allows"
+        "SERVING_INSTANCE_TYPE", forms.text, "", "VM size to serve on; empty: the smallest that the model allows"
     )
-    serving_instance_count: int = setting("SERVING_INSTANCE_COUNT", _count, "1", "Instances of a deployment")
+    serving_instance_count: int = setting("SERVING_INSTANCE_COUNT", forms.count, "1", "Instances of a deployment")
     hyperparameters: Mapping[str, Any] = setting(
-        "HYPERPARAMETERS", _hyperparameters, "{}", "Hyperparameters for every run, as JSON"
+        "HYPERPARAMETERS", forms.hyperparameters, "{}", "Hyperparameters for every run, as JSON"
     )
-    sample_percent: float = setting("SAMPLE_PERCENT", _percent, "100", "Share of a dataset's prompts to use")
-    test_fraction: float = setting("TEST_FRACTION", _fraction, "0.05", "Share of the prompts held out for testing")
-    smoke_tests: int = setting("SMOKE_TESTS", _count, "3", "Held-out questions a new deployment must answer")
+    sample_percent: float = setting("SAMPLE_PERCENT", forms.percent, "100", "Share of a dataset's prompts to use")
+    test_fraction: float = setting("TEST_FRACTION", forms.fraction, "0.05", "Share of the prompts held out for testing")
+    smoke_tests: int = setting("SMOKE_TESTS", forms.count, "3", "Held-out questions a new deployment must answer")
     max_active_runs: int = setting(
-        "MAX_ACTIVE_RUNS", _count, "4", "Runs that may be under way at once; others wait, oldest first"
+        "MAX_ACTIVE_RUNS", forms.count, "4", "Runs that may be under way at once; others wait, oldest first"
     )
     max_live_endpoints: int = setting(
-        "MAX_LIVE_ENDPOINTS", _count, "10", "Endpoints that may be alive at once; trained models wait for their turn"
+        "MAX_LIVE_ENDPOINTS",
+        forms.count,
+        "10",
+        "Endpoints that may be alive at once; trained models wait for their turn",
     )
     supersede: bool = setting(
-        "SUPERSEDE", _flag, "true", "A newer upload of a dataset cancels older runs on it that do not train yet"
+        "SUPERSEDE", forms.flag, "true", "A newer upload of a dataset cancels older runs on it that do not train yet"
     )
     hold_above: float | None = setting(
-        "HOLD_ABOVE", _dollars, "", "US dollars: a training that may cost more waits for approval; empty: none does"
+        "HOLD_ABOVE",
+        forms.optional(forms.dollars),
+        "",
+        "US dollars: a training that may cost more waits for approval; empty: none does",
     )
     max_per_run: float | None = setting(
-        "MAX_PER_RUN", _dollars, "", "US dollars that a training may cost at most; empty: no limit"
+        "MAX_PER_RUN", forms.optional(forms.dollars), "", "US dollars that a training may cost at most; empty: no limit"
     )
-    evaluate: bool = setting("EVALUATE", _flag, "true", "Whether the job evaluates the base model and the trained one")
+    evaluate: bool = setting(
+        "EVALUATE", forms.flag, "true", "Whether the job evaluates the base model and the trained one"
+    )
     max_training_time: timedelta = setting(
-        "MAX_TRAINING_TIME", parse_duration, "24h", "A job running longer is cancelled, because it costs"
+        "MAX_TRAINING_TIME", forms.duration, "24h", "A job running longer is cancelled, because it costs"
     )
-    idle_after: timedelta = setting(
-        "IDLE_AFTER", parse_duration, "8h", "An endpoint without a request for so long is idle"
+    idle_after: timedelta = setting("IDLE_AFTER", forms.span, "8h", "An endpoint without a request for so long is idle")
+    idle_grace: timedelta = setting(
+        "IDLE_GRACE", forms.duration, "1h", "An endpoint younger than this, or changed within it, is never idle"
     )
-    idle_grace: timedelta = setting("IDLE_GRACE", parse_duration, "1h", "A younger endpoint is never idle")
+    idle_warn_for: timedelta = setting(
+        "IDLE_WARN_FOR", forms.duration, "1h", "Time between the warning and what it warns of; `0s`: no warning"
+    )
+    idle_action: Action = setting(
+        "IDLE_ACTION",
+        parse_action,
+        "delete_endpoint",
+        "What becomes of an idle endpoint; or `delete_deployment`, `scale_down`, `report`",
+    )
+    business_hours: BusinessHours = setting(
+        "BUSINESS_HOURS", BusinessHours.parse, "", "Hours in which idle endpoints stay; empty: none"
+    )
+    blackouts: Blackouts = setting(
+        "BLACKOUT_WINDOWS", Blackouts.parse, "", "Periods in which the sweep neither warns nor acts; empty: none"
+    )
+    sweep_scope: forms.SweepScope = setting(
+        "SWEEP_SCOPE",
+        forms.sweep_scope,
+        "app",
+        "`app`: endpoints that this app made; `workspace`: others too, if they opt in",
+    )
+    prepared_retention: timedelta = setting(
+        "PREPARED_RETENTION", forms.span, "30d", "Prepared data older than this is deleted once its run has ended"
+    )
+    rejected_retention: timedelta | None = setting(
+        "REJECTED_RETENTION",
+        forms.optional(forms.span),
+        "",
+        "Rejected uploads older than this are deleted; empty: kept",
+    )
+    sweeps_retention: timedelta = setting(
+        "SWEEPS_RETENTION", forms.span, "90d", "Records of sweeps older than this are deleted"
+    )
+    prices: Mapping[str, float] = setting(
+        "PRICES", forms.prices, "{}", "US dollars an hour by VM size, as JSON, over the list prices"
+    )
     run_lease: timedelta = setting(
-        "RUN_LEASE", parse_duration, "2m", "How long one worker may hold a run without a sign of life"
+        "RUN_LEASE", forms.duration, "2m", "How long one worker may hold a run without a sign of life"
     )
     event_topic_endpoint: str = setting(
-        "EVENT_TOPIC_ENDPOINT", _https_url, "", "Event Grid custom topic for the app's own events; empty: none"
+        "EVENT_TOPIC_ENDPOINT", forms.https_url, "", "Event Grid custom topic for the app's own events; empty: none"
     )
     # The Functions host puts these two into the timers' bindings and knows no default: without them, no timer runs.
     advance_schedule: str = setting(
-        "ADVANCE_SCHEDULE", _schedule, None, "When unfinished runs are moved on, such as 0 * * * * *"
+        "ADVANCE_SCHEDULE", forms.schedule, None, "When unfinished runs are moved on, such as 0 * * * * *"
     )
     sweep_schedule: str = setting(
-        "SWEEP_SCHEDULE", _schedule, None, "When idle endpoints are looked for, such as 0 */15 * * * *"
+        "SWEEP_SCHEDULE", forms.schedule, None, "When idle endpoints are looked for, such as 0 */15 * * * *"
     )
 
     @classmethod
@@ -282,12 +282,10 @@ def _value(declared_field: Field[Any], env: Mapping[str, str], faults: list[str]
         about = declared_field.metadata["about"]
         faults.append(f"{variable} is not set: {about[0].lower()}{about[1:]}")
         return None
-    if text == "":
-        return None if declared_field.metadata["parse"] is _dollars else ""
     try:
         return declared_field.metadata["parse"](text)
     except ValueError as fault:
-        shown = "its value" if variable in ("HYPERPARAMETERS", "AZURE_CLOUD") else repr(text)
+        shown = "its value" if variable in ("HYPERPARAMETERS", "PRICES", "AZURE_CLOUD") else repr(text)
         faults.append(f"{variable}: {shown} is not {fault}")
         return None
 

@@ -126,12 +126,14 @@ class Blobs:
             ) from changed
         return bool(begun["copy_status"] == "success")
 
-    def delete(self, container: str, name: str) -> None:
-        """Delete a blob; one that is not there needs nothing."""
-        from azure.core.exceptions import ResourceNotFoundError
+    def delete(self, container: str, name: str, etag: str | None = None) -> None:
+        """Delete a blob, with an ETag only that version of it; one that is not there needs nothing."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
-        with contextlib.suppress(ResourceNotFoundError):
-            self._client(container, name).delete_blob()
+        condition = {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified} if etag else {}
+        with contextlib.suppress(ResourceNotFoundError, ResourceModifiedError):
+            self._client(container, name).delete_blob(**condition)
 
     def writer(self, container: str, name: str) -> BlockWriter:
         """Return a writer for a large blob."""
@@ -157,6 +159,11 @@ class Blobs:
         for blob in client.walk_blobs(name_starts_with=folder or None, include=["metadata"], delimiter="/"):
             if not hasattr(blob, "etag"):
                 continue  # a folder
+            yield _info(container, str(blob.name), blob)
+
+    def within(self, container: str, prefix: str) -> Iterator[BlobInfo]:
+        """Yield all blobs below a prefix."""
+        for blob in self._connected().get_container_client(container).list_blobs(name_starts_with=prefix):
             yield _info(container, str(blob.name), blob)
 
     def url(self, container: str, name: str) -> str:

@@ -52,5 +52,5 @@ def client_environment(port: int, identity_port: int, tls: Tls) -> dict[str, str
         "SSL_CERT_FILE": str(tls.ca_bundle),
         "IDENTITY_ENDPOINT": f"http://127.0.0.1:{identity_port}/msi/token",
         "IDENTITY_HEADER": identity_header(tls),
-        "AZURE_CLOUD": json.dumps({"name": cloud_name(port), **cloud_metadata(port)}),
+        "AZURE_CLOUD": json.dumps({"name": cloud_name(port), **cloud_metadata(port), "metrics": base}),
     }

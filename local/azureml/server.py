@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 
 from starlette.applications import Starlette
@@ -29,6 +29,7 @@ from local.azureml.jobs.supervisor import JobSupervisor
 from local.azureml.metrics import routes as metrics
 from local.azureml.mlflow import routes as mlflow
 from local.azureml.models import routes as models
+from local.azureml.recorder import Recorder
 from local.azureml.registries import routes as registries
 from local.azureml.run_history import routes as run_history
 from local.azureml.scoring.routes import FrontDoor
@@ -38,6 +39,7 @@ from local.azureml.storage import routes as storage
 from local.azureml.store import Store
 from local.azureml.usages import routes as usages
 from local.azureml.workspaces import routes as workspaces
+from local.clock import clock_of
 from local.faults import http as fault_routes
 from local.faults.layer import FaultLayer
 from local.http_server import ThreadedServer
@@ -68,7 +70,7 @@ def build_app(services: Services, front_door: FrontDoor) -> Starlette:
     """Put every resource's routes, the front door and Azure's manners together."""
 
     async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "ok", "now": services.now().isoformat()})
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -85,6 +87,7 @@ def build_app(services: Services, front_door: FrontDoor) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.add_middleware(manners.Manners, services=services)
+    app.add_middleware(Recorder, state_dir=services.config.state_dir)
     return app
 
 
@@ -104,15 +107,15 @@ def _with_faults(services: Services, app: Starlette) -> FaultLayer:
     return FaultLayer(app, services.config.state_dir, services.now, faults.plane_of, has_ended, is_job)
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Emulator:
-    """One running emulator. Use it as a context manager, or call `start` and `stop`."""
+    """One running emulator. Use it as a context manager, or call `start` and `stop`.
 
-    def __init__(self, config: Config, now: Callable[[], datetime] = _utc_now) -> None:
-        self.services = Services(config, Store(config.state_dir / "azureml" / "state.db"), now)
+    Args: now: instead of the clock of the state directory.
+    """
+
+    def __init__(self, config: Config, now: Callable[[], datetime] | None = None) -> None:
+        store = Store(config.state_dir / "azureml" / "state.db")
+        self.services = Services(config, store, now or clock_of(config.state_dir).now)
         self._outbox = Outbox(self.services)
         self._jobs = JobSupervisor(self.services)
         self._deployments = DeploymentSupervisor(self.services)

@@ -8,26 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from local import environment, lock
-from local.demo import questions
+from local.demo import cleanup, questions
 from local.demo.api import ApiError, App
+from local.demo.cleanup import Cleanup
 from local.demo.memory import MemoryWatch
 from local.demo.options import BATCH_ROWS, effort_for, finetune_yaml
 from local.demo.patience import Patience
 from local.demo.preview import preview, upload_name
 from local.demo.questions import Messages, Question
-from local.demo.report import headline, moral, states
+from local.demo.report import headline, moral
 from local.demo.story import Story
 from local.processes import ServiceError
 from local.stack import CACHE, ROOT, Options, Stack
+from local.status import NotAnsweringError
 from local.training import engines
 
-SETTINGS = {
-    # A laptop's patience: minutes instead of hours. The rules are the same.
-    "IDLE_AFTER": "30s",
-    "IDLE_GRACE": "30s",
-    "ADVANCE_SCHEDULE": "*/2 * * * * *",
-    "SWEEP_SCHEDULE": "*/5 * * * * *",
-}
 ENDS = ("rejected", "failed", "cancelled", "held")
 MOST_NEW_TOKENS = 60
 
@@ -45,15 +40,20 @@ def play(*, dataset: Path | None, engine: str, state_dir: Path, report_path: Pat
         for entry in state_dir.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)
+        (state_dir / "clock.json").unlink(missing_ok=True)  # the story begins today
         memory.start()
         story.title("finetune-functions: from a dropped dataset to an answering model, and back to zero cost")
-        stack = Stack(Options(state_dir=state_dir, engine=engine, settings=SETTINGS))
+        stack = Stack(
+            Options(
+                state_dir=state_dir, engine=engine, settings={**cleanup.SETTINGS, "ADVANCE_SCHEDULE": "*/2 * * * * *"}
+            )
+        )
         try:
             story.chapter("Azure on this machine starts: storage, Event Grid, Azure ML, the Functions host")
             stack.start()
             story.say(f"All of it listens on 127.0.0.1; the app's log is {_shown(state_dir)}/logs/functions_host.log")
             report = _Plot(story, stack, engine, dataset).run()
-        except (StoryError, ServiceError, ApiError, TimeoutError) as fault:
+        except (StoryError, ServiceError, ApiError, NotAnsweringError, TimeoutError) as fault:
             story.chapter("The story ends early")
             story.say(str(fault))
             return 1
@@ -84,7 +84,7 @@ class _Plot:
         run = self._follow_to_live()
         self._read_metrics(run)
         self._ask(run)
-        self._fall_idle(run)
+        self.report |= Cleanup(self.story, self.stack, self.app, self.patience).play(run)
         return self.report
 
     def _drop(self) -> None:
@@ -185,7 +185,6 @@ class _Plot:
     def _ask(self, run: dict[str, Any]) -> None:
         self.story.chapter("Before and after: the same questions to the base model and to the tuned one")
         asked = self._questions(run["id"])
-        # The tuned model first: on a slow machine its endpoint may fall idle while the base model is asked.
         after = [self._ask_tuned(run["id"], question.messages) for question in asked]
         before = ask_base_model(self.engine, [question.messages for question in asked])
         results = []
@@ -219,19 +218,6 @@ class _Plot:
 
     def _prepared_rows(self, run_id: str, file: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.app.prepared(run_id, file).splitlines()]
-
-    def _fall_idle(self, run: dict[str, Any]) -> None:
-        self.story.chapter("Nobody asks any more: the endpoint falls idle, and the timer removes it")
-
-        def retired() -> dict[str, Any] | None:
-            now: dict[str, Any] = self.app.get(f"runs/{run['id']}")
-            there = [endpoint["name"] for endpoint in self.app.get("endpoints")["value"]]
-            self.story.progress(f"{now['state']}; endpoints in Azure ML: {', '.join(there) or 'none'}")
-            return now if now["state"] == "retired" and now["endpoint"] not in there else None
-
-        now = self.patience.until(retired, f"endpoint {run['endpoint']} to be removed")
-        self.story.say(f"retired ({now['history'][-1]['trigger']}): {now['history'][-1]['reason']}")
-        self.report |= {"endpoint_removed": True, "states": states(now)}
 
     def _meanwhile(self) -> None:
         for name in self.stack.keep_alive():

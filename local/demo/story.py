@@ -37,6 +37,11 @@ class Story:
         self._close_line()
         print(textwrap.fill(text, WIDTH, initial_indent="      ", subsequent_indent="      "), flush=True)
 
+    def lines(self, text: str) -> None:
+        """Print lines as they are."""
+        self._close_line()
+        print(textwrap.indent(text, "      "), flush=True)
+
     def progress(self, text: str) -> None:
         """Show something that changes: rewritten in a terminal, left out elsewhere."""
         if self._colour:

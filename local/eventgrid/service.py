@@ -5,13 +5,14 @@ import logging
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import uvicorn
 from azure.storage.blob import BlobServiceClient
 
 from local import http_server, tls
+from local.clock import clock_of
 from local.eventgrid import subscriber
 from local.eventgrid.broker import Broker, EventLog
 from local.eventgrid.config import Config
@@ -33,14 +34,14 @@ class Options:
     config: Config
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Service:
-    """One Event Grid. `run` returns after `stop` was called."""
+    """One Event Grid. `run` returns after `stop` was called.
 
-    def __init__(self, options: Options, now: Callable[[], datetime] = utc_now) -> None:
+    Args: now: instead of the clock of the state directory.
+    """
+
+    def __init__(self, options: Options, now: Callable[[], datetime] | None = None) -> None:
+        now = now or clock_of(options.state_dir).now
         self._options, self._now = options, now
         folder, config = options.state_dir / "eventgrid", options.config
         self._store = Store(folder / "eventgrid.sqlite")
@@ -71,7 +72,7 @@ class Service:
             }
             for name, one in self._couriers.items()
         ]
-        return {"status": "ok", "subscriptions": subscriptions}
+        return {"status": "ok", "now": self._now().isoformat(), "subscriptions": subscriptions}
 
     def _application(self) -> FaultLayer:
         state_dir = self._options.state_dir

@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from local.clock import clock_of
 from local.faults import rules
 from local.faults.rules import Limits, RuleError
 
@@ -50,9 +51,10 @@ class Entry:
 class Book:
     """The faults of one state directory. Safe to share between threads."""
 
-    def __init__(self, state_dir: Path, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, state_dir: Path, now: Callable[[], float] | None = None) -> None:
         self.file, self._database = state_dir / "faults.json", state_dir / "faults.db"
-        self._now = now
+        self.clock = clock_of(state_dir)
+        self._now = now or self.clock.time
         self._lock = threading.Lock()
         self._has_tables = False
         self._stamp: tuple[int, int, int] | None = None
@@ -117,7 +119,7 @@ class Book:
             stamp = _stamp(self.file)
             if stamp != self._stamp or stamp is None:
                 self._stamp, document = _whole(self.file)
-                self._entries, problems = entries_of(document, self._stamp)
+                self._entries, problems = entries_of(document, self._stamp, self.clock.at)
                 for problem in problems:
                     _LOG.warning("%s: %s; this rule is not used", self.file, problem)
             return self._entries
@@ -143,9 +145,12 @@ def book_of(state_dir: Path) -> Book:
 
 
 def entries_of(
-    document: dict[str, Any], stamp: tuple[int, int, int] | None
+    document: dict[str, Any], stamp: tuple[int, int, int] | None, at: Callable[[float], float]
 ) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
-    """Return the rules of a document, and what is wrong with those that cannot be used."""
+    """Return the rules of a document, and what is wrong with those that cannot be used.
+
+    Args: at: what the clock showed when the machine's showed a moment, such as a file's date.
+    """
     written, _, inode = stamp or (0, 0, 0)
     found: list[Entry] = []
     problems: list[str] = []
@@ -159,7 +164,7 @@ def entries_of(
                 problems.append(str(fault))
                 continue
             key = rule.id or f"{kind}-{written:x}-{inode:x}-{number}"
-            since = rule.added if rule.added is not None else written / 1e9
+            since = rule.added if rule.added is not None else at(written / 1e9)
             found.append(Entry(kind, key, since, rule))
     return tuple(found), tuple(problems)
 

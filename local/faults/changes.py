@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from local.clock import clock_of
 from local.faults import rules
 from local.faults.book import Book, entries_of
 from local.faults.rules import RuleError
@@ -21,7 +21,7 @@ def listing(state_dir: Path) -> list[dict[str, Any]]:
     """Return what is asked for, with how often it was made and how long it still holds."""
     book = Book(state_dir)
     used = book.used() if book.entries() else {}
-    now = time.time()
+    now = book.clock.time()
     found = []
     for entry in book.entries():
         rule = msgspec.to_builtins(entry.rule)
@@ -39,11 +39,12 @@ def add(state_dir: Path, asked: Mapping[str, Any]) -> list[str]:
 
     Raises: RuleError: one of them cannot be.
     """
+    now = clock_of(state_dir).time()
     added: list[tuple[str, dict[str, Any]]] = []
     for kind, wanted in asked.items():
         for one in wanted if isinstance(wanted, list) else [wanted]:
             rule = msgspec.to_builtins(rules.parse(kind, one))
-            added.append((kind, {**rule, "id": rule.get("id") or uuid.uuid4().hex[:8], "added": time.time()}))
+            added.append((kind, {**rule, "id": rule.get("id") or uuid.uuid4().hex[:8], "added": now}))
     with _changing(state_dir) as document:
         for kind, rule in added:
             document.setdefault(kind, []).append(rule)
@@ -78,7 +79,7 @@ def _changing(state_dir: Path) -> Iterator[dict[str, list[dict[str, Any]]]]:
             document.setdefault(entry.kind, []).append(rule)
         yield document
         kept = {kind: found for kind, found in document.items() if found}
-        _, problems = entries_of(kept, None)
+        _, problems = entries_of(kept, None, book.clock.at)
         if problems:
             raise RuleError("; ".join(problems))
         write_atomically(book.file, json.dumps(kept, indent=2))

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from local.functions_host.keys import Keys
@@ -96,6 +97,7 @@ class Admin:
             "versionDetails": VERSION,
             "processUptime": round((time.monotonic() - self._started) * 1000),
             "errors": errors,
+            "now": datetime.now(UTC).isoformat(),  # not in Azure: for `python -m local clock`
         }
 
     def _host_keys(self) -> dict[str, Any]:

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
 
 from local import http_server, lock
+from local.clock import clock_of
 from local.faults.host import NAME as HOST_PID
 from local.functions_host import host_rules, indexing
 from local.functions_host.blob_queue import BlobQueue
@@ -29,6 +31,7 @@ from local.functions_host.settings import HostConfig, resolve
 from local.functions_host.storage import Connections
 from local.functions_host.timer_status import TimerStore
 from local.functions_host.timers import Timer
+from local.functions_host.wall_clock import LOOK_EVERY_S, WallClock
 
 log = logging.getLogger("host")
 
@@ -80,6 +83,8 @@ class Host:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self._wall_clock = WallClock(clock_of(options.state_dir))
+        self._wall_clock.follow()  # before the app is loaded: it may read the time then
         config = HostConfig.read(options.app_root)
         self.functions = load_app(options, config)
         self.engine = Engine(config.timeout_s)
@@ -91,6 +96,7 @@ class Host:
         keys = load(options.state_dir)
         self.gateway = Gateway(identity, self.functions, config, keys, self.engine, queue, options.needs_keys)
         self._listeners: list[BlobQueue | Timer] = [*([queue] if blobs else []), *timers]
+        self._timers = timers
         self.gateway.on_drain = [listener.stop for listener in self._listeners]
         self._stop = asyncio.Event()
 
@@ -108,6 +114,7 @@ class Host:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(32, thread_name_prefix="host"))
         with http_server.listen(self.options.port) as listener:
             server = http_server.Server(uvicorn.Config(application(self.gateway), log_level="warning", lifespan="off"))
+            following = asyncio.create_task(self._follow_clock())
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             listening = [asyncio.create_task(one.run()) for one in self._listeners]
             while not server.started and not serving.done():
@@ -116,7 +123,16 @@ class Host:
             await self._stop.wait()
             await self._drain(listening)
             server.should_exit = server.force_exit = True
+            following.cancel()
             await serving
+
+    async def _follow_clock(self) -> None:
+        while True:
+            if await asyncio.to_thread(self._wall_clock.follow):
+                log.info("the clock was moved forward: it is now %s", datetime.now(UTC).isoformat(timespec="seconds"))
+                for timer in self._timers:
+                    timer.clock_moved()
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _drain(self, listening: list["asyncio.Task[None]"]) -> None:
         self.gateway.drain()

@@ -57,6 +57,7 @@ class Timer:
         self._now = now
         self._status: TimerStatus | None = None
         self._stop = asyncio.Event()
+        self._clock_moved = asyncio.Event()
 
     @property
     def _is_monitored(self) -> bool:
@@ -65,6 +66,10 @@ class Timer:
 
     def stop(self) -> None:
         self._stop.set()
+
+    def clock_moved(self) -> None:
+        """Look at the time anew: `now` has made a jump. Whatever became due fires once, as a timer that is late."""
+        self._clock_moved.set()
 
     async def run(self) -> None:
         """Wait for the lock, then fire until stopped. Storage trouble is waited out."""
@@ -82,29 +87,46 @@ class Timer:
         lost = asyncio.Event()
         keeper = asyncio.create_task(self._keep_lock(lost))
         try:
-            await self._at_start()
+            self._clock_moved.clear()
+            since = await self._at_start()
             while not self._stop.is_set() and not lost.is_set():
-                following = self._schedule.after(self._now())
-                await self._sleep((following - self._now()).total_seconds(), lost)
+                is_late = await self._wait_until(self._schedule.after(since), lost)
                 if not self._stop.is_set() and not lost.is_set():
-                    await self._fire(max(self._now(), following), False, "timer")
+                    moment = self._now()
+                    await self._fire(moment, is_late, "timer, past due" if is_late else "timer")
+                    # What a jump passed over while the function ran is due as well.
+                    since = moment if self._clock_moved.is_set() else self._now()
         finally:
             keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await keeper
 
-    async def _at_start(self) -> None:
+    async def _wait_until(self, moment: datetime, lost: asyncio.Event) -> bool:
+        """Wait until a moment has come, or until stopped; returns whether a jump of the clock passed over it."""
+        while not self._stop.is_set() and not lost.is_set():
+            has_jumped = self._clock_moved.is_set()
+            self._clock_moved.clear()
+            left = (moment - self._now()).total_seconds()
+            if left <= 0:
+                return has_jumped
+            await self._sleep(left, lost, self._clock_moved)
+        return False
+
+    async def _at_start(self) -> datetime:
+        """Fire what was missed while no host ran. Returns: the moment after which the next occurrence counts."""
+        moment = self._now()
         is_past_due = False
         if self._is_monitored:
             kept = await asyncio.to_thread(self._store.read)
-            status, is_past_due = at_start(kept, self._schedule, self._now())
+            status, is_past_due = at_start(kept, self._schedule, moment)
             if status != kept:
                 await asyncio.to_thread(self._store.write, status)
             self._status = status
         if is_past_due:
-            await self._fire(self._now(), True, "timer, past due")
+            await self._fire(moment, True, "timer, past due")
         elif self._function.trigger.get("runOnStartup") in (True, "True", "true"):
-            await self._fire(self._now(), False, "timer, at startup")
+            await self._fire(moment, False, "timer, at startup")
+        return moment if self._clock_moved.is_set() else self._now()
 
     async def _fire(self, moment: datetime, is_past_due: bool, reason: str) -> None:
         call = timer_call(self._function, self._status if self._is_monitored else None, is_past_due, reason)

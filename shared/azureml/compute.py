@@ -212,3 +212,19 @@ def _begin_cluster(azureml: AzureML, name: str, size: str) -> None:
         except (QuotaError, RefusedByAzureError):
             if tier == "low_priority":
                 raise
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster of the workspace, whoever made it. min_instances: nodes that it keeps when nothing runs."""
+
+    name: str
+    size: str
+    min_instances: int
+
+
+def list_clusters(azureml: AzureML) -> list[Cluster]:
+    """Return the workspace's clusters."""
+    with understood("listing the clusters"):
+        found = [one for one in azureml.workspace.compute.list() if str(one.type).lower() == "amlcompute"]
+    return [Cluster(str(one.name), str(one.size), int(one.min_instances or 0)) for one in found]

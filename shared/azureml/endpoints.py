@@ -41,6 +41,9 @@ class Endpoint:
     traffic: Mapping[str, int]
     tags: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
+    changed_at: datetime | None = None
+    location: str = ""
+    auth_mode: str = "key"
 
     @property
     def served(self) -> dict[str, int]:
@@ -56,6 +59,9 @@ class Deployment:
     state: str
     instance_type: str
     tags: Mapping[str, str]
+    instance_count: int | None = None
+    created_at: datetime | None = None
+    changed_at: datetime | None = None
 
 
 def find_endpoint(azureml: AzureML, name: str) -> Endpoint | None:
@@ -94,7 +100,16 @@ def find_deployment(azureml: AzureML, endpoint: str, name: str) -> Deployment | 
             found = azureml.workspace.online_deployments.get(name=name, endpoint_name=endpoint)
     except ResourceGoneError:
         return None
-    return Deployment(name, plain(found.provisioning_state), str(found.instance_type), dict(found.tags or {}))
+    return _deployment(found)
+
+
+def list_deployments(azureml: AzureML, endpoint: str) -> list[Deployment]:
+    """Return an endpoint's deployments, none when the endpoint does not exist."""
+    try:
+        with understood(f"listing the deployments of {endpoint}"):
+            return [_deployment(found) for found in azureml.workspace.online_deployments.list(endpoint)]
+    except ResourceGoneError:
+        return []
 
 
 def begin_deployment(
@@ -151,10 +166,32 @@ def begin_traffic(
         endpoint = azureml.workspace.online_endpoints.get(name)
         endpoint.traffic = dict(traffic)
         endpoint.tags = {**(endpoint.tags or {}), **(tags or {})}
-        endpoint.properties = {
-            key: value for key, value in (endpoint.properties or {}).items() if key not in _SERVICE_PROPERTIES
-        }
+        endpoint.properties = _own_properties(endpoint)
         azureml.workspace.online_endpoints.begin_create_or_update(endpoint)
+
+
+def begin_tags(azureml: AzureML, name: str, tags: Mapping[str, str | None]) -> None:
+    """Begin to set tags of an endpoint, and to take away those whose value is None; all else stays as it is.
+
+    Idempotency: an endpoint whose tags are so already is left alone.
+    """
+    with understood(f"setting tags of endpoint {name}"):
+        endpoint = azureml.workspace.online_endpoints.get(name)
+        before = dict(endpoint.tags or {})
+        wanted = {**before, **tags}
+        endpoint.tags = {tag: value for tag, value in wanted.items() if value is not None}
+        if endpoint.tags == before:
+            return
+        endpoint.properties = _own_properties(endpoint)
+        azureml.workspace.online_endpoints.begin_create_or_update(endpoint)
+
+
+def begin_scale(azureml: AzureML, endpoint: str, name: str, instances: int) -> None:
+    """Begin to change how many instances a deployment has; all else stays as it is."""
+    with understood(f"scaling deployment {endpoint}/{name} to {instances}"):
+        found: Any = azureml.workspace.online_deployments.get(name=name, endpoint_name=endpoint)
+        found.instance_count = instances
+        azureml.workspace.online_deployments.begin_create_or_update(found)
 
 
 def begin_delete_endpoint(azureml: AzureML, name: str) -> None:
@@ -176,8 +213,12 @@ def credential_of(azureml: AzureML, name: str) -> str:
     return str(getattr(found, "primary_key", None) or found.access_token)
 
 
+def _own_properties(endpoint: Any) -> dict[str, Any]:
+    return {key: value for key, value in (endpoint.properties or {}).items() if key not in _SERVICE_PROPERTIES}
+
+
 def _endpoint(found: Any) -> Endpoint:
-    created = (found.properties or {}).get("createdAt")  # where the SDK puts `systemData.createdAt` of an endpoint
+    properties = found.properties or {}  # where the SDK puts the `systemData` of an endpoint
     return Endpoint(
         name=str(found.name),
         id=str(found.id),
@@ -185,5 +226,25 @@ def _endpoint(found: Any) -> Endpoint:
         scoring_uri=found.scoring_uri,
         traffic={name: int(percent) for name, percent in (found.traffic or {}).items()},
         tags=dict(found.tags or {}),
-        created_at=datetime.strptime(created, "%Y-%m-%dT%H:%M:%S.%f%z") if created else None,
+        created_at=_moment(properties.get("createdAt")),
+        changed_at=_moment(properties.get("lastModifiedAt")),
+        location=str(found.location or ""),
+        auth_mode=str(found.auth_mode or "key"),
     )
+
+
+def _deployment(found: Any) -> Deployment:
+    times = found.creation_context
+    return Deployment(
+        name=str(found.name),
+        state=plain(found.provisioning_state),
+        instance_type=str(found.instance_type),
+        tags=dict(found.tags or {}),
+        instance_count=int(found.instance_count) if found.instance_count is not None else None,
+        created_at=getattr(times, "created_at", None),
+        changed_at=getattr(times, "last_modified_at", None),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z") if text else None

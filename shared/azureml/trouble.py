@@ -40,6 +40,7 @@ class Kind(StrEnum):
 
 # Never worth a second attempt, although they are 5xx: what the server cannot do at all.
 _NEVER_WORKS = frozenset({501, 505})
+_THROTTLED = 429
 _TRANSIENT_STATUS = frozenset({408, 409, 412, 423, 425, 429})
 _QUOTA_CODES = frozenset({"quotaexceeded", "outofquota", "insufficientquota", "corequotaexceeded"})
 _QUOTA_WORDS = re.compile(r"not enough quota|out ?of ?quota|quota ?exceeded|insufficient quota", re.I)
@@ -159,7 +160,8 @@ def classify(fault: Any, what: str) -> FinetuneError:
     text = f"{what}: {_shorten(said)}"
     kind = kind_of(getattr(fault, "status_code", None), body or said, headers)
     if kind == Kind.TRANSIENT:
-        return TransientError(text, retry_after(headers, body or said))
+        throttled = getattr(fault, "status_code", None) == _THROTTLED
+        return TransientError(text, retry_after(headers, body or said), throttled=throttled)
     if kind == Kind.QUOTA:
         return QuotaError(f"{_quota_sentence(body) or text} Ask for more quota, or choose another VM size.")
     if kind == Kind.ACCESS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 
+from shared import telemetry
 from shared.azureml import registration
 from shared.errors import ActionRefusedError, FinetuneError, LeaseLostError, ResourceGoneError, RunBusyError
 from shared.runs.announce import announce
@@ -86,7 +87,7 @@ def _change(services: Services, run_id: str, action: str, change: Callable[[Serv
     if _is_done(action, run := services.store.get(run_id)):
         return run
     refused: FinetuneError | None = None
-    with services.store.claim(run_id) as claim:
+    with services.store.claim(run_id) as claim, telemetry.of_run(claim.run, "http"):
         run = claim.run
         try:
             if _is_done(action, run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared import telemetry
 from shared.runs.status import write_status
 from shared.runs.store import Claim
 from shared.services import Services
@@ -15,5 +16,6 @@ def announce(services: Services, claim: Claim) -> None:
     Raises: LeaseLostError: nothing was told.
     """
     claim.save()
+    telemetry.run_moved(claim.run)
     write_status(services, claim.run)
     services.notifier.publish(claim.run)

@@ -10,6 +10,7 @@ from shared.azureml.scoring import GREEDY, Answer, ask
 from shared.errors import ActionRefusedError, InvalidRequestError
 from shared.runs.states import RunState
 from shared.services import Services
+from shared.traffic import own
 
 _ROLES = ("system", "user", "assistant")
 
@@ -19,6 +20,7 @@ def chat(
 ) -> Answer:
     """Send a conversation to the run's endpoint and return the answer. Nothing of it is logged or kept.
 
+    That it was asked is kept: somebody who tries the model out is no reason to keep its endpoint.
     Raises: RunNotFoundError; InvalidRequestError: not a conversation that ends with the user; ActionRefusedError: the
     run is not live; TransientError, RefusedByAzureError.
     """
@@ -35,4 +37,7 @@ def chat(
     key = endpoints.credential_of(services.azureml, run.endpoint)
     # At an endpoint that runs share, another one's deployment may have a part of the traffic just now.
     deployment = run.deployment if run.rollout is not None else None
-    return ask(run.scoring_uri, key, messages, parameters={**GREEDY, **parameters}, deployment=deployment)
+    began = services.now()
+    answer = ask(run.scoring_uri, key, messages, parameters={**GREEDY, **parameters}, deployment=deployment)
+    own.record(services, run.endpoint, answer.deployment or deployment, began, services.now())
+    return answer

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+from shared import telemetry
 from shared.azureml.trouble import understood
 from shared.dataset import DatasetRejectedError
 from shared.errors import FinetuneError, LeaseLostError, RunBusyError, StepError, TransientError
@@ -36,7 +37,7 @@ def advance(services: Services, run_id: str, *, trigger: str) -> Run:
     Idempotency: the run's row is claimed first; a second delivery finds it busy or further on.
     Raises: RunNotFoundError; RunBusyError: another worker is at it; LeaseLostError: another one took it over.
     """
-    with services.store.claim(run_id) as claim:
+    with services.store.claim(run_id) as claim, telemetry.of_run(claim.run, trigger):
         context, run = Context(claim, services), claim.run
         if run.state in (RunState.FAILED, RunState.CANCELLED) and trigger != "timer":
             _stop_straggler(context)
@@ -84,9 +85,9 @@ def advance_all(services: Services, *, trigger: str) -> Sequence[str]:
             _advance_quietly(services, run_id, trigger)
 
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        list(pool.map(look, due))
+        list(pool.map(telemetry.carried(look), due))
         while services.now() < until and (begins := set(_turns(services)) - set(looked_at)):
-            list(pool.map(look, begins))
+            list(pool.map(telemetry.carried(look), begins))
     return looked_at
 
 
@@ -100,13 +101,14 @@ def _turns(services: Services) -> Sequence[str]:
 
 
 def _advance_quietly(services: Services, run_id: str, trigger: str) -> None:
-    try:
-        advance(services, run_id, trigger=trigger)
-    except (RunBusyError, LeaseLostError) as busy:
-        _log.info("%s", busy)
-    except Exception:  # noqa: BLE001 - logged with its traceback
-        # One run's trouble must not keep the others from moving on; its lease runs out and it is tried again.
-        _log.exception("run %s could not be moved on", run_id)
+    with telemetry.about(run_id=run_id, trigger=trigger):
+        try:
+            advance(services, run_id, trigger=trigger)
+        except (RunBusyError, LeaseLostError) as busy:
+            _log.info("%s", busy)
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            # One run's trouble must not keep the others from moving on; its lease runs out and it is tried again.
+            _log.exception("run %s could not be moved on", run_id)
 
 
 def _step(context: Context, trigger: str, limits: machine.Limits) -> bool:
@@ -128,7 +130,7 @@ def _result(context: Context) -> Outcome | Trouble:
     """Do the state's step. Returns: its outcome, or the trouble it met with."""
     run = context.run
     try:
-        with understood(f"run {run.id}, {run.state}"):
+        with telemetry.span("step", state=run.state.value), understood(f"run {run.id}, {run.state}"):
             return STEPS[run.state](context)
     except (TransientError, StepError, DatasetRejectedError) as trouble:
         return trouble

@@ -7,17 +7,19 @@ Hyperparameters: defaults of this app < the model's own defaults < app settings 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from shared import setting_forms as forms
 from shared.errors import OptionsError
+from shared.idle.policy import Action, parse_action
 from shared.runs import budget, dataset_options, deploy_options, quality_options
 from shared.runs.dataset_options import DatasetOptions
 from shared.runs.deploy_options import DeployOptions
-from shared.settings import Settings, parse_duration
+from shared.settings import Settings
 
 OPTIONS_FILE = "finetune.yaml"
 OPTIONS_BYTES = 32 * 1024
@@ -69,6 +71,9 @@ class RunOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     budget: BudgetOptions = BudgetOptions()
     evaluate: bool | None = None
     idle_after: str | None = None
+    idle_warn_for: str | None = None
+    idle_action: str | None = None
+    expires_at: str | None = None
     keep: bool | None = None
 
 
@@ -91,9 +96,18 @@ class EffectiveOptions(msgspec.Struct, frozen=True, kw_only=True):
     evaluate: bool
     deploy: DeployOptions
     idle_after: timedelta
+    idle_warn_for: timedelta
+    idle_action: Action
+    expires_at: datetime | None
     keep: bool
 
 
+_FORMS: Mapping[str, Callable[[str], Any]] = {
+    "idle_after": forms.span,
+    "idle_warn_for": forms.duration,
+    "idle_action": parse_action,
+    "expires_at": forms.utc_moment,
+}
 _TOP_LEVEL = frozenset(field.name for field in msgspec.structs.fields(RunOptions)) - {"hyperparameters"}
 
 
@@ -116,7 +130,9 @@ def parse_finetune_yaml(data: bytes, name: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise OptionsError(f"{name}: expected options such as `foundation_model: Phi-4`, found {type(value).__name__}")
-    return checked(value, name)
+    # YAML makes a date of what looks like one; the options have it as text.
+    plain = {key: item.isoformat() if isinstance(item, datetime) else item for key, item in value.items()}
+    return checked(plain, name)
 
 
 def parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -202,7 +218,10 @@ def effective(options: Mapping[str, Any], settings: Settings) -> EffectiveOption
         ),
         evaluate=settings.evaluate if own.evaluate is None else own.evaluate,
         deploy=own.deploy,
-        idle_after=parse_duration(own.idle_after) if own.idle_after else settings.idle_after,
+        idle_after=forms.span(own.idle_after) if own.idle_after else settings.idle_after,
+        idle_warn_for=forms.duration(own.idle_warn_for) if own.idle_warn_for else settings.idle_warn_for,
+        idle_action=parse_action(own.idle_action) if own.idle_action else settings.idle_action,
+        expires_at=forms.utc_moment(own.expires_at) if own.expires_at else None,
         keep=bool(own.keep),
     )
 
@@ -223,11 +242,13 @@ def _range_faults(options: RunOptions) -> Iterable[str]:
     yield from deploy_options.faults(options.deploy)
     yield from budget.faults(options.budget.hold_above, options.budget.max_per_run)
     yield from quality_options.faults(options.quality)
-    if options.idle_after is not None:
+    for name, form in _FORMS.items():
+        text = getattr(options, name)
         try:
-            parse_duration(options.idle_after)
-        except ValueError as form:
-            yield f"idle_after is {options.idle_after!r}, expected {form}"
+            if text is not None:
+                form(text)
+        except ValueError as expected:
+            yield f"{name} is {text!r}, expected {expected}"
 
 
 def _readable(fault: str) -> str:

@@ -177,3 +177,24 @@ class Rollout(msgspec.Struct, kw_only=True):
     """When the new deployment got its first traffic."""
     replaced_at: datetime | None = None
     """When the deletion of the old deployment began: from then on there is no way back."""
+
+
+class Removal(msgspec.Struct, frozen=True, kw_only=True):
+    """What was removed when the run was retired, and all that is needed to bring it back under the same name.
+
+    action: delete_endpoint, or delete_deployment: the endpoint is still there. usd_per_hour: what it cost; None: not
+    known. bring_back: the one call that does it.
+    """
+
+    at: datetime
+    action: str
+    code: str
+    reason: str
+    endpoint: str
+    deployment: str | None = None
+    instance_type: str | None = None
+    instance_count: int | None = None
+    auth_mode: str = "key"
+    tags: dict[str, str] = {}
+    usd_per_hour: float | None = None
+    bring_back: str = ""

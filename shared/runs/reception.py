@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared import telemetry
 from shared.errors import DatasetGoneError, InvalidRequestError, OptionsError
 from shared.runs import names
 from shared.runs.announce import announce
@@ -141,6 +142,7 @@ def _record(
         if recorded.id == run.id and recorded.state == RunState.REJECTED:
             write_status(services, recorded)  # the first delivery may have died before it told
         return recorded, False
+    telemetry.run_received(run)
     write_status(services, run)  # its event lies in its row, and is published when the run is looked at
     return run, True
 
@@ -177,7 +179,10 @@ def _take_at_word(services: Services, run_id: str) -> Run:
         if run.set_aside and run.state == RunState.CANCELLED:
             run.set_aside = False
             run.move(RunState.RECEIVED, now=services.now(), trigger="http", reason="asked for by name")
-        announce(services, claim)
+            announce(services, claim)
+        else:
+            claim.save()
+            write_status(services, run)
     return run
 
 

@@ -16,6 +16,7 @@ from shared.runs.parts import (
     Hold,
     OwnEvent,
     PreparedBy,
+    Removal,
     Rollout,
     SplitRule,
     TrainingPlan,
@@ -89,6 +90,8 @@ class Run(msgspec.Struct, kw_only=True):
     smoke_test: dict[str, Any] | None = None
     rollout: Rollout | None = None
     """Of a run that shares its project's endpoint; from the moment on when its deployment is chosen."""
+    removal: Removal | None = None
+    """What was removed when the run was last retired by the sweep or by hand."""
     seen: list[str] = []
     """What of the run's deployment was seen in Azure: if it is not there any more, somebody removed it."""
     waiting_for: str | None = None
@@ -216,6 +219,7 @@ def is_in_line(run: Run) -> bool:
 
 RUN_STATE_CHANGED = "FinetuneFunctions.RunStateChanged"
 ENDPOINT_RETIRED = "FinetuneFunctions.EndpointRetired"
+ENDPOINT_WARNED = "FinetuneFunctions.EndpointWarned"
 # A row of Table Storage holds 1 MiB; the history keeps its beginning and its newest entries far below that.
 HISTORY_HEAD, HISTORY_TAIL, REASON_LENGTH, TRIGGER_LENGTH = 20, 80, 500, 50
 NOTES_LIMIT, NOTE_LENGTH = 50, 1000

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
+from shared import telemetry
 from shared.azureml import endpoints, pipeline
 from shared.azureml.endpoints import Deployment, Endpoint
 from shared.errors import (
@@ -253,7 +254,7 @@ def _retire_replaced(context: Context, rollout: Rollout) -> None:
     old = services.store.find(rollout.previous_run) if rollout.previous_run else None
     if old is None or old.id == run.id or old.state != RunState.LIVE or old.endpoint != run.endpoint:
         return
-    with services.store.claim(old.id) as claim:
+    with services.store.claim(old.id) as claim, telemetry.about(run_id=old.id, project=old.project):
         if claim.run.state == RunState.LIVE:
             claim.run.move(RunState.RETIRED, now=context.now, trigger="rollout", reason=f"replaced by run {run.id}")
             announce(services, claim)

@@ -12,6 +12,7 @@ from shared.errors import SmokeTestError, TransientError
 from shared.runs.context import Context
 from shared.runs.names import PREPARED, RUNS
 from shared.storage import Blobs
+from shared.traffic import own
 
 MOST_ATTEMPTS = 8
 """About fifteen minutes: a model that still fails then will not start to answer, and its GPU bills."""
@@ -53,6 +54,7 @@ def smoke_test(context: Context) -> dict[str, Any]:
     results: list[dict[str, Any]] = []
     texts: list[dict[str, Any]] = []
     for row in held_out(services.blobs, run.id, context.options.smoke_tests):
+        began = context.now
         try:
             answer = ask(run.scoring_uri, key, row.question, deployment=run.deployment)
         except TransientError as trouble:
@@ -61,6 +63,7 @@ def smoke_test(context: Context) -> dict[str, Any]:
                     f"Deployment {run.endpoint}/{run.deployment} is up, but after {MOST_ATTEMPTS} attempts: {trouble}"
                 ) from trouble
             raise
+        own.record(services, run.endpoint, answer.deployment or run.deployment, began, context.now)
         context.still_alive()
         results.append(
             {

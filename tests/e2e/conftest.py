@@ -69,9 +69,9 @@ class Local:
         self._errors.close()
         return code
 
-    def command(self, name: str) -> subprocess.CompletedProcess[str]:
-        """Run `status` or `down` on the same state directory."""
-        command = [sys.executable, "-m", "local", name, "--state-dir", str(self.state_dir)]
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command such as `status` on the same state directory."""
+        command = [sys.executable, "-m", "local", *words, "--state-dir", str(self.state_dir)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     def kill_host(self) -> None:

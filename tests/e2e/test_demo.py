@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,18 @@ def play(tmp_path: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[s
     return done, json.loads(report.read_text("utf-8")) if report.exists() else {}
 
 
+def assert_it_was_warned_of_and_removed(told: str, report: dict[str, Any]) -> None:
+    assert report["endpoint_removed"] is True
+    live = next(datetime.fromisoformat(entry["at"]) for entry in report["states"] if entry["state"] == "live")
+    warned, removed = (datetime.fromisoformat(report[key]) for key in ("warned_at", "removed_at"))
+    assert warned - live >= timedelta(hours=8)
+    assert removed - warned >= timedelta(hours=1)
+    assert report["usd_per_month_phi4"] == pytest.approx(3.673 * 24 * 30)
+    assert '"type": "FinetuneFunctions.EndpointWarned"' in told
+    assert f"POST /api/runs/{report['run_id']}/deploy" in told
+    assert "121.68 USD by the app's own count" in told.replace("\n      ", " ")
+
+
 def test_the_real_model_learns_the_sample_and_its_endpoint_goes_away(tmp_path: Path) -> None:
     done, report = play(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -50,7 +63,7 @@ def test_the_real_model_learns_the_sample_and_its_endpoint_goes_away(tmp_path: P
     assert report["answer_contains_fact"] is True
     assert report["fact"] in report["tuned_answer"]
     assert report["fact"] not in report["base_answer"]
-    assert report["endpoint_removed"] is True
+    assert_it_was_warned_of_and_removed(done.stdout, report)
     assert report["eval_loss_after"] < report["eval_loss_before"] / 2
     assert report["training_losses"][-1]["loss"] < report["training_losses"][0]["loss"]
     assert report["rows"]["rows_read"] == 87
@@ -79,7 +92,7 @@ def test_somebodys_own_file_is_trained_on_whatever_its_name_and_language(tmp_pat
     assert [entry["state"] for entry in report["states"]] == STATES
     assert report["rows"]["rows_kept"] == 6
     assert report["dataset"] == "my notes.txt"
-    assert report["endpoint_removed"] is True
+    assert_it_was_warned_of_and_removed(done.stdout, report)
 
 
 def sharegpt_parquet(path: Path, pairs: list[tuple[str, str]]) -> None:

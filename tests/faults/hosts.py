@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from local.lifeline import end_with_parent
-from shared import sweep
-from shared.errors import FinetuneError, LeaseLostError, RunBusyError, RunNotFoundError
+from shared.errors import FinetuneError, LeaseLostError, RunBusyError, RunNotFoundError, SweepBusyError
 from shared.identity import credential
 from shared.runs import actions, reception
 from shared.runs.lifecycle import advance, advance_all
@@ -33,6 +32,8 @@ from shared.runs.names import run_id_of_job
 from shared.runs.store import RunStore
 from shared.services import Services, wire
 from shared.settings import Settings
+from shared.sweeps import by_hand
+from shared.sweeps.sweep import sweep
 from tests.functional.app.mortal import Mortal
 
 FORK = multiprocessing.get_context("fork")
@@ -189,7 +190,8 @@ def _minute(services: Services, _: str) -> None:
 
 def _quarter(services: Services, _: str) -> None:
     try:
-        sweep.sweep(services, trigger="timer")
+        with contextlib.suppress(SweepBusyError):  # as the timer does
+            sweep(services, trigger="timer")
     finally:
         reception.receive_missed(services)
 
@@ -203,7 +205,7 @@ def _retry(services: Services, run_id: str) -> None:
 
 
 def _remove(services: Services, endpoint: str) -> None:
-    sweep.remove_endpoint(services, endpoint, trigger="http", reason="removed by hand")
+    by_hand.remove_endpoint(services, endpoint, trigger="http", reason="removed by hand")
 
 
 _TRIGGERS: Mapping[str, Callable[[Services, str], None]] = {

@@ -9,8 +9,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from local.azureml import faults
 from local.azureml.jobs import inputs, records, state
@@ -21,6 +22,7 @@ from local.azureml.mlflow.state import forget_logged
 from local.azureml.services import Services
 from local.azureml.simulated import ENGINE as SIMULATED
 from local.azureml.simulated.training import SimulatedTraining
+from local.clock import clock_of
 
 # How long a status lasts that is the service's own doing, before `--speed` divides it. Recorded: some seconds.
 _SERVICE_PAUSE = timedelta(seconds=10)
@@ -182,7 +184,15 @@ class JobCarrier:
 
     def _take_in(self, process: JobProcess | SimulatedTraining) -> None:
         for report in process.new_reports():
-            self._move(_reported(report))
+            self._move(_reported(self._on_our_clock(report)))
+
+    def _on_our_clock(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Return a report with the emulator's time: a job's process knows the machine's only."""
+        clock = clock_of(self._services.config.state_dir)
+        if not clock.ahead or "time" not in report:
+            return report
+        told = datetime.fromisoformat(report["time"]).timestamp()
+        return {**report, "time": datetime.fromtimestamp(clock.at(told), UTC).isoformat()}
 
     def _end_process(self) -> None:
         process = self._process or JobProcess.find(self._phase_folder())

@@ -4,13 +4,17 @@ One sample is what happened in one minute for one combination of dimensions, as 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Dimensions = dict[str, str]
+ENDPOINTS = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
+DEPLOYMENTS = f"{ENDPOINTS}/deployments"
 DIMENSIONS = ("deployment", "statusCode", "statusCodeClass", "modelStatusCode")
+INSTANCE = "instanceId"
+IDLE_PERCENT = 3.0
 AGGREGATIONS = ("total", "average", "count", "minimum", "maximum")
 
 
@@ -36,6 +40,7 @@ class Metric:
     unit: str
     aggregation: str
     names: tuple[str, ...]
+    namespace: str = ENDPOINTS
 
 
 METRICS = {
@@ -65,8 +70,22 @@ METRICS = {
             "average",
             (),
         ),
+        Metric(
+            "CpuUtilizationPercentage",
+            "CPU Utilization Percentage",
+            "Percentage of CPU utilization on an instance. Utilization is reported at one minute intervals.",
+            "Percent",
+            "average",
+            (INSTANCE,),
+            DEPLOYMENTS,
+        ),
     )
 }
+
+
+def metrics_in(namespace: str) -> dict[str, Metric]:
+    """Answer the metrics of a namespace by their names in lower case; none for a namespace that is not known."""
+    return {key: metric for key, metric in METRICS.items() if metric.namespace.lower() == namespace.lower()}
 
 
 @dataclass(frozen=True)
@@ -94,14 +113,27 @@ def parse_filter(text: str | None) -> Filter:
     rest = re.sub(r"\b(and|or)\b|[()]", " ", _TERM.sub(" ", text), flags=re.IGNORECASE)
     if rest.strip():
         raise ValueError(f"the filter {text!r} is not of the form dimension eq 'value' and ...")
-    known = {name.lower(): name for name in DIMENSIONS}
+    known = {name.lower(): name for name in (*DIMENSIONS, INSTANCE)}
     for name, value in _TERM.findall(text):
         if name.lower() not in known:
-            raise ValueError(f"{name} is not a dimension: expected one of {', '.join(DIMENSIONS)}")
+            raise ValueError(f"{name} is not a dimension: expected one of {', '.join(known.values())}")
         dimension = known[name.lower()]
         before = allowed.get(dimension, frozenset())
         allowed[dimension] = None if value == "*" or before is None else before | {value}
     return Filter(allowed)
+
+
+def check_dimensions(metric: Metric, wanted: Filter) -> None:
+    """Refuse to filter a metric by a dimension that it does not have.
+
+    Raises: ValueError: in Azure Monitor's words.
+    """
+    if not set(wanted.allowed) <= set(metric.names):
+        asked, known = ",".join(wanted.allowed), ",".join(metric.names)
+        raise ValueError(
+            f"Metric: {metric.name} does not support requested dimension combination: {asked}, "
+            f"supported ones are: {known}"
+        )
 
 
 def parse_grain(text: str | None) -> timedelta:
@@ -182,6 +214,13 @@ def aggregate(samples: list[Sample]) -> dict[str, float]:
         "minimum": min(sample.minimum for sample in samples),
         "maximum": max(sample.maximum for sample in samples),
     }
+
+
+def utilization(created: datetime, until: datetime, start: datetime) -> Iterator[Sample]:
+    """Answer what an instance that lives since a moment reports every minute, from `start` on and before `until`."""
+    minute = timedelta(minutes=1)
+    for moment in grains(max(created, start), until, minute):
+        yield Sample(moment, {INSTANCE: "instance-0"}, IDLE_PERCENT, 1, IDLE_PERCENT, IDLE_PERCENT)
 
 
 def _floor(moment: datetime, grain: timedelta) -> datetime:

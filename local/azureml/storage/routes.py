@@ -5,7 +5,7 @@ Requests come signed for this address, which the storage emulator could not chec
 of their own, after the caller has shown by some signature or token that it knows the account.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, quote, urlencode
 
 import httpx
@@ -37,7 +37,7 @@ def routes(services: Services) -> list[Route]:
                 permission=AccountSasPermissions(
                     read=True, write=True, delete=True, list=True, add=True, create=True, tag=True
                 ),
-                expiry=services.now() + timedelta(minutes=15),
+                expiry=datetime.now(UTC) + timedelta(minutes=15),  # Azurite keeps the machine's time
             )
         )
 

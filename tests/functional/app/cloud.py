@@ -63,6 +63,7 @@ class Cloud:
             "--engine": config.engine,
             "--ml-python": config.ml_python,
             "--speed": config.speed,
+            "--metrics-lag": config.metrics_lag_s,
         }
         if config.eventgrid:
             options["--eventgrid"] = config.eventgrid

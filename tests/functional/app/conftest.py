@@ -9,6 +9,7 @@ from azure.data.tables import TableClient
 from azure.storage.blob import BlobServiceClient
 
 from local import environment
+from local.azureml.recorder import recorded
 from local.azurite import Azurite
 from local.stack import RUNS_TABLE, create_infrastructure
 from shared import services as shared_services
@@ -18,6 +19,7 @@ from shared.settings import Settings
 from tests.functional.app.cloud import Cloud
 from tests.functional.app.driving import App, Clock
 from tests.functional.azureml_emulator.core.driver import Wire
+from tools.infra.operations import known_operations
 
 with warnings.catch_warnings():
     # Importing azure-ai-ml makes marshmallow warn about how azure-ai-ml uses it.
@@ -32,6 +34,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, azurite: Azurite) -> Iterato
     running.start()
     yield running
     running.stop()
+    unknown = recorded(running.state_dir) - known_operations()
+    assert not unknown, f"tools/infra/operations.json lacks what the app asked Azure for: {sorted(unknown)}"
 
 
 @pytest.fixture(scope="module", autouse=True)

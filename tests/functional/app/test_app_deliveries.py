@@ -126,6 +126,15 @@ def test_the_app_brings_a_run_to_life_by_its_triggers_alone_each_delivery_double
     assert states(app.run(run)) == list(LIFE)
 
 
+def test_an_event_for_a_file_in_another_container_makes_no_run(app: App) -> None:
+    name = f"forged/{uuid.uuid4()}.jsonl"
+    other = app.storage.get_blob_client("prepared", name)
+    other.upload_blob(conversations())
+    dataset_uploaded(other)
+    assert [run for run in app.services.store.in_state(RunState.RECEIVED) if run.dataset.blob == name] == []
+    assert app.services.store.page(state=None, project="forged", size=5, token=None).runs == []
+
+
 def test_events_are_hints_and_their_word_is_not_believed(app: App) -> None:
     app.cloud.stub(seconds=20)
     run = app.until(app.received(), "training")

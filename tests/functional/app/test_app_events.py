@@ -11,7 +11,7 @@ from shared.runs import actions
 from shared.runs.lifecycle import advance, advance_all
 from shared.runs.record import Run
 from shared.services import wire
-from shared.sweep import remove_endpoint
+from shared.sweeps.by_hand import remove_endpoint
 from tests.functional.app.driving import LIFE, App, states
 from tests.functional.app.mortal import DiedError
 from tests.functional.app.topic import Topic

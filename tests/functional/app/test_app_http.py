@@ -212,7 +212,7 @@ def test_endpoints_are_listed_with_their_runs_and_removed_by_hand(app: App) -> N
 def test_a_sweep_by_hand_says_what_it_found(app: App, live: Run) -> None:
     status, report, _ = call(http_api.start_sweep, query={"dry_run": "true"})
     assert (status, report["dry_run"]) == (200, True)
-    (found,) = [one for one in report["endpoints"] if one["endpoint"] == live.endpoint]
+    (found,) = [one for one in report["endpoints"] if one["name"] == live.endpoint]
     assert (found["action"], found["run"]) == ("kept", live.id)
     assert refused(http_api.start_sweep, query={"dry_run": "perhaps"}) == (400, "invalid-request")
 

@@ -7,7 +7,7 @@ import pytest
 from shared.runs import actions
 from shared.runs.record import Run
 from shared.runs.states import RunState
-from shared.sweep import sweep
+from shared.sweeps.sweep import sweep
 from tests.functional.app.driving import LIFE, App, states
 
 

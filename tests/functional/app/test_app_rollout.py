@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from shared.azureml import endpoints
-from shared.errors import ActionRefusedError, EndpointBusyError
+from shared.errors import EndpointBusyError
 from shared.runs import actions, chat, endpoint_lock
 from shared.runs.lifecycle import advance
 from shared.runs.record import Run
-from shared.runs.states import RunState
-from shared.sweep import remove_endpoint, sweep
+from shared.sweeps.by_hand import remove_endpoint
+from shared.sweeps.sweep import sweep
 from tests.functional.app.driving import TOWN, App, states
 from tests.functional.app.mortal import DiedError, mortal
-from tests.functional.app.rollouts import Clients, deployments, new_project, one_live, received, tag, traffic, trained
+from tests.functional.app.rollouts import Clients, deployments, new_project, one_live, tag, traffic, trained
 
 
 def settled(app: App, endpoint: str | None, names: set[str]) -> bool:
@@ -207,33 +207,13 @@ def test_an_endpoint_in_the_midst_of_a_rollout_is_left_alone(app: App) -> None:
     second = step_on(app, app.until(trained(app, project, canary=[50, 100], bake_minutes=5), "verifying"), 0)
     assert endpoint_lock.holder_of(app.services, str(first.endpoint)) == second.id
     app.clock.forward(hours=20)
-    found = {one.endpoint: one for one in sweep(app.services, trigger="test").endpoints}[str(first.endpoint)]
+    found = {one.name: one for one in sweep(app.services, trigger="test").endpoints}[str(first.endpoint)]
     assert (found.action, found.reason) == ("kept", f"run {second.id} is being rolled out on it")
     with pytest.raises(EndpointBusyError, match=f"Run {second.id} is being rolled out"):
         remove_endpoint(app.services, str(first.endpoint), trigger="test", reason="by hand")
     actions.cancel(app.services, second.id)
     app.until(second, "cancelled")
     assert app.run(first).state == "live"
-
-
-def test_an_idle_shared_endpoint_retires_its_live_run_and_the_next_one_makes_it_anew(app: App) -> None:
-    project = new_project()
-    one_live(app, project)
-    second = one_live(app, project)
-    # Whatever the tag says: the run that is live there owns it.
-    seen = app.endpoint(second)
-    assert seen is not None
-    seen["tags"]["finetune.run"] = actions.cancel(app.services, received(app, project).id).id
-    assert app.azure("PUT", f"onlineEndpoints/{second.endpoint}", seen).status_code == 201
-    app.clock.forward(hours=9)
-    found = {one.endpoint: one for one in sweep(app.services, trigger="test").endpoints}[str(second.endpoint)]
-    assert (found.action, found.run) == ("removed", second.id)
-    assert app.run(second).state == RunState.RETIRED
-    app.clock.offset *= 0
-    third = one_live(app, project)
-    assert (third.endpoint, third.deployment) == (second.endpoint, "blue")
-    with pytest.raises(ActionRefusedError):
-        chat.chat(app.services, second.id, [{"role": "user", "content": TOWN}], {})
 
 
 def test_an_endpoint_of_another_project_is_not_touched(app: App) -> None:

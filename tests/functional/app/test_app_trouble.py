@@ -14,7 +14,7 @@ from shared.errors import TransientError
 from shared.runs import actions
 from shared.runs.lifecycle import advance_all
 from shared.runs.record import Run
-from shared.sweep import sweep
+from shared.sweeps.sweep import sweep
 from tests.functional.app.driving import LIFE, TOWN, App, states
 from tests.functional.azureml_emulator.core.driver import eventually
 

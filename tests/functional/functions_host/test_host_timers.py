@@ -4,6 +4,10 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 
+import httpx
+import pytest
+
+from local.clock import advance
 from tests.functional.functions_host.hosts import Host, until
 
 APP = """
@@ -27,8 +31,8 @@ APP = """
 """
 
 
-def status(blobs, host):
-    name = f"timers/{host.settings['AzureFunctionsWebHost__hostid']}/Host.Functions.tick/status"
+def status(blobs, host, function="tick"):
+    name = f"timers/{host.settings['AzureFunctionsWebHost__hostid']}/Host.Functions.{function}/status"
     return blobs.get_blob_client("azure-webjobs-hosts", name)
 
 
@@ -98,3 +102,64 @@ def test_only_one_of_two_hosts_fires_and_the_other_takes_over(host, azurite, tmp
     finally:
         second.process.kill()
         second.process.wait()
+
+
+CLOCKS = """
+    import asyncio
+    import os
+    import sys
+    import time
+    from datetime import datetime, timezone
+    import azure.functions as func
+
+    app = func.FunctionApp()
+
+    @app.timer_trigger(arg_name="timer", schedule="0 */15 * * * *")
+    def quarter(timer: func.TimerRequest) -> None:
+        with open(os.path.join(os.environ["OUT"], "quarter"), "a") as file:
+            file.write(f"{time.time():.3f} {timer.past_due}\\n")
+
+    @app.route(route="clocks", auth_level=func.AuthLevel.ANONYMOUS)
+    async def clocks(req: func.HttpRequest) -> func.HttpResponse:
+        began = time.monotonic()
+        await asyncio.sleep(0.05)
+        now = datetime.now(timezone.utc).timestamp()
+        patched = "time_machine" in sys.modules
+        return func.HttpResponse(f"{time.time()} {now} {time.monotonic() - began} {time.monotonic()} {patched}")
+"""
+
+
+def clocks(host):
+    seconds, now, took, monotonic, patched = httpx.get(f"{host.url}/api/clocks").text.split()
+    assert abs(float(seconds) - float(now)) < 1
+    assert float(took) < 10
+    assert abs(float(monotonic) - time.monotonic()) < 30  # one clock for all processes of a machine
+    return float(seconds) - time.time(), patched == "True"
+
+
+def test_an_advance_moves_the_apps_wall_clock_alone_and_a_timer_fires_once_late_over_a_restart_too(host, blobs):
+    host.write(CLOCKS)
+    host.start()
+    assert clocks(host) == (pytest.approx(0, abs=2), False)
+    until(lambda: status(blobs, host, "quarter").exists())
+    advance(host.state_dir, timedelta(hours=9))
+    until(lambda: host.lines("quarter"))
+    assert clocks(host) == (pytest.approx(9 * 3600, abs=2), True)
+    moment, is_late = host.lines("quarter")[0].split()
+    assert is_late == "True"
+    until(lambda: _next(blobs, host) > float(moment))
+    assert _next(blobs, host) - float(moment) <= 15 * 60
+    time.sleep(0.5)
+    assert len(host.lines("quarter")) == 1
+
+    assert host.stop() == 0
+    advance(host.state_dir, timedelta(days=3))
+    host.start()
+    until(lambda: len(host.lines("quarter")) == 2)
+    assert host.lines("quarter")[1].endswith("True")
+    assert clocks(host) == (pytest.approx((72 + 9) * 3600, abs=2), True)
+
+
+def _next(blobs, host):
+    document = json.loads(status(blobs, host, "quarter").download_blob().readall())
+    return datetime.fromisoformat(document["Next"]).timestamp()

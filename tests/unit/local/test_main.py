@@ -139,3 +139,29 @@ def test_a_fault_that_cannot_be_is_refused_in_a_sentence(
 def test_events_of_nothing_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["events", "--state-dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("command", ["clock", "clock advance 9h", "sweeps", "sweeps ID"])
+def test_the_clock_and_the_sweeps_of_nothing_are_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert main([*command.split(), "--state-dir", str(tmp_path)]) == 3
+    assert "nothing is running" in capsys.readouterr().out
+    assert not (tmp_path / "clock.json").exists()
+
+
+@pytest.mark.parametrize("by", ["-9h", "soon", "1.5h"])
+def test_a_clock_moves_by_durations_only(tmp_path: Path, capsys: pytest.CaptureFixture[str], by: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["clock", "advance", "--state-dir", str(tmp_path), "--", by])
+    assert end.value.code == 2
+    assert "such as 45s, 15m, 9h" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("by", ["0s", "4000d"])
+def test_a_clock_that_cannot_be_moved_so_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str], by: str) -> None:
+    with lock.hold(tmp_path):
+        (tmp_path / "up.json").write_text(json.dumps({"state_dir": str(tmp_path)}))
+        assert main(["clock", "advance", by, "--state-dir", str(tmp_path)]) == 2
+    assert "local: the clock" in capsys.readouterr().err
+    assert not (tmp_path / "clock.json").exists()

@@ -14,8 +14,11 @@ HEAVY = (
     "azure.identity",
     "azure.storage",
     "azure.data",
+    "azure.mgmt",
+    "azure.monitor",
     "requests",
     "yaml",
+    "opentelemetry",
 )
 
 

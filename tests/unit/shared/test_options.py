@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -67,3 +67,17 @@ def test_bad_yaml_is_refused_with_its_name_and_fault(text: bytes, said: str) -> 
         parse_finetune_yaml(text, "datasets/bot/finetune.yaml")
     assert str(caught.value).startswith("datasets/bot/finetune.yaml")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["2026-12-31T18:00+01:00", "2026-12-31T18:00:00+01:00", "2026-12-31T17:00:00Z"])
+def test_an_expiry_is_read_in_any_form_that_yaml_has_for_a_date(text: str) -> None:
+    options = effective(parse_finetune_yaml(f"expires_at: {text}".encode(), "finetune.yaml"), SETTINGS)
+    assert options.expires_at == datetime(2026, 12, 31, 17, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "line", ["expires_at: 2026-12-31", "idle_action: destroy", "idle_warn_for: a while", "idle_after: 0s"]
+)
+def test_idle_options_of_another_form_are_refused(line: str) -> None:
+    with pytest.raises(OptionsError, match=line.partition(":")[0]):
+        parse_finetune_yaml(line.encode(), "finetune.yaml")

@@ -86,6 +86,19 @@ def test_custom_cloud_is_read_from_json(tmp_path: Path) -> None:
     settings = Settings.load(MINIMAL | {"AZURE_CLOUD": json.dumps(cloud)}, config_dir=tmp_path)
     assert settings.cloud.name == "Here"
     assert settings.cloud.resource_manager == "https://resource_manager/"
+    assert settings.cloud.metrics is None
+
+
+def test_a_cloud_says_where_the_metrics_batch_api_is(tmp_path: Path) -> None:
+    cloud = {"name": "Here", **{key: f"https://{key}/" for key in CUSTOM_CLOUD_KEYS}}
+
+    def metrics(text: str) -> str | None:
+        return Settings.load(MINIMAL | {"AZURE_CLOUD": text}, config_dir=tmp_path).cloud.metrics
+
+    assert metrics("AzureUSGovernment") == "https://{region}.metrics.monitor.azure.us"
+    assert metrics(json.dumps(cloud | {"metrics": "https://{region}.m.here"})) == "https://{region}.m.here"
+    with pytest.raises(SettingsError, match=r"metrics, if it is there, is an https:// URL"):
+        metrics(json.dumps(cloud | {"metrics": "metrics.here"}))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import requests
 
 from local import names
 from local.azureml.environment import client_environment
+from local.azureml.recorder import OBSERVER
 from local.azureml.services import Config
 
 
@@ -28,14 +29,19 @@ class Wire:
         self._api_version = api_version
         self._session = requests.Session()
         self._session.verify = str(config.tls.ca_bundle)
-        environment = client_environment(config.port, config.identity_port, config.tls)
+        self._environment = client_environment(config.port, config.identity_port, config.tls)
+        self.login()
+
+    def login(self) -> None:
+        """Get a token; once more when time was moved beyond the life of the last one."""
         got = requests.get(
-            environment["IDENTITY_ENDPOINT"],
-            params={"api-version": "2019-08-01", "resource": config.base_url},
-            headers={"X-IDENTITY-HEADER": environment["IDENTITY_HEADER"]},
+            self._environment["IDENTITY_ENDPOINT"],
+            params={"api-version": "2019-08-01", "resource": self._base},
+            headers={"X-IDENTITY-HEADER": self._environment["IDENTITY_HEADER"]},
             timeout=10,
         )
         self._session.headers["Authorization"] = f"Bearer {got.json()['access_token']}"
+        self._session.headers[OBSERVER] = "true"
 
     def __enter__(self) -> "Wire":
         return self

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from local import clock
 from local.faults import changes
 from local.faults.book import Book
 from local.faults.rules import JobFault, RequestFault, RuleError
@@ -66,6 +68,19 @@ def test_a_rule_ends_after_its_seconds(tmp_path: Path) -> None:
     assert book.find(RequestFault) is not None
     now = 1006.0
     assert book.find(RequestFault) is None
+
+
+def test_an_advance_of_the_clock_ends_a_rule_and_one_that_was_made_later_holds(tmp_path: Path) -> None:
+    changes.add(tmp_path, {"requests": {"status": 500, "seconds": 120}})
+    assert Book(tmp_path).entries()
+    clock.advance(tmp_path, timedelta(hours=9))
+    assert Book(tmp_path).entries() == []
+    write(tmp_path, requests=[{"status": 503, "seconds": 120}])
+    assert Book(tmp_path).find(RequestFault) is not None
+    changes.add(tmp_path, {"requests": {"status": 429, "seconds": 120}})
+    assert len(Book(tmp_path).entries()) == 2
+    clock.advance(tmp_path, timedelta(minutes=2))
+    assert Book(tmp_path).entries() == []
 
 
 def test_one_thing_uses_a_rule_once_however_often_it_asks(tmp_path: Path) -> None:

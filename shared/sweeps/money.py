@@ -1,0 +1,115 @@
+"""What endpoints cost by the hour, and what removing them has saved: list prices, enough to decide by, not a bill.
+
+Saved is what would have been paid had it been left running, from the removal until it was brought back, and for 30 days
+at most: nobody would have paid for ever. An unknown price is unknown, never nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.azureml.endpoints import Deployment
+from shared.runs.record import Run
+from shared.runs.rows import PARTITION
+from shared.services import Services
+from shared.settings import Settings
+
+COUNTED_FOR = timedelta(days=30)
+PREFIX = "saved_"
+"""Sorts after the runs, see `shared.runs.store`."""
+_LAST = "saved`"
+_UNKNOWN = -1.0
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The sum of what was saved, and how many removals of VM sizes without a price are not in it."""
+
+    usd: float
+    unpriced: int
+
+
+def price(settings: Settings, size: str) -> float | None:
+    """Return US dollars an hour for one machine: the setting PRICES, else the table of list prices, else None."""
+    from shared.costs.machines import machine
+
+    own = next((usd for name, usd in settings.prices.items() if name.lower() == size.lower()), None)
+    return machine(size).usd_per_hour if own is None else own
+
+
+def hourly(settings: Settings, deployments: Iterable[Deployment]) -> float | None:
+    """Return what deployments cost an hour together, None when the price or the number of one is not known."""
+    total = 0.0
+    for deployment in deployments:
+        one = price(settings, deployment.instance_type)
+        if one is None or deployment.instance_count is None:
+            return None
+        total += one * deployment.instance_count
+    return round(total, 4)
+
+
+def unpriced(settings: Settings, deployments: Iterable[Deployment]) -> list[str]:
+    """Return the VM sizes without a price."""
+    sizes = {deployment.instance_type for deployment in deployments}
+    return sorted(size for size in sizes if price(settings, size) is None)
+
+
+def together(amounts: Sequence[float | None]) -> float | None:
+    """Add up; None when one is not known."""
+    known = [amount for amount in amounts if amount is not None]
+    return round(sum(known), 4) if len(known) == len(amounts) else None
+
+
+def enter(services: Services, endpoint: str, run: Run | None, action: str, usd_per_hour: float | None) -> None:
+    """Write into the ledger that something was removed and costs nothing from now on.
+
+    Idempotency: run and endpoint, of one removal; the same one entered again by a worker that took over is one line.
+    """
+    now = services.now()
+    since = run.state_since if run is not None else now
+    services.store.table.upsert_entity(
+        {
+            "PartitionKey": PARTITION,
+            "RowKey": f"{PREFIX}{endpoint.lower()}_{since:%Y%m%d%H%M%S}_{action}",
+            "Endpoint": endpoint,
+            "RunId": run.id if run is not None else "",
+            "Action": action,
+            "Since": since,
+            "At": now,
+            "UsdPerHour": _UNKNOWN if usd_per_hour is None else usd_per_hour,
+        }
+    )
+
+
+def saved(services: Services, live: Mapping[str, Run]) -> Saved:
+    """Add up the ledger until now. live: the live runs by their endpoint; one that is back saves nothing any more."""
+    rows = services.store.table.query_entities(
+        "PartitionKey eq @partition and RowKey ge @first and RowKey lt @last",
+        parameters={"partition": PARTITION, "first": PREFIX, "last": _LAST},
+    )
+    by_endpoint: dict[str, list[Any]] = {}
+    for row in rows:
+        by_endpoint.setdefault(row["Endpoint"], []).append(row)
+    usd, without = 0.0, 0
+    for endpoint, entries in by_endpoint.items():
+        entries.sort(key=lambda row: row["At"])
+        back = [row["Since"] for row in entries[1:]]  # each later removal tells since when it had been there again
+        back.append(live[endpoint].state_since if endpoint in live else services.now())
+        for row, until in zip(entries, back, strict=True):
+            if row["UsdPerHour"] == _UNKNOWN:
+                without += 1
+            else:
+                usd += row["UsdPerHour"] * _hours(row, until, services.now())
+    return Saved(round(usd, 2), without)
+
+
+def _hours(row: Any, back_at: datetime, now: datetime) -> float:
+    """Return for how long an entry saved. One that was only scaled down goes on saving while its run is live."""
+    at: datetime = row["At"]
+    until = min(now, at + COUNTED_FOR)
+    if row["Action"] != "scaled_down" or back_at > at:
+        until = min(until, back_at)
+    return max(0.0, (until - at).total_seconds() / 3600)
