@@ -54,14 +54,16 @@ class _Pass:
     trigger: str
     dry_run: bool
     report: SweepReport
+    within: timedelta
     lock: Lock | None = None
     found: list[EndpointReport] = field(default_factory=list)
     unpriced: set[str] = field(default_factory=set)
 
 
-def sweep(services: Services, *, trigger: str, dry_run: bool = False) -> SweepReport:
+def sweep(services: Services, *, trigger: str, dry_run: bool = False, within: timedelta = WITHIN) -> SweepReport:
     """Look at every endpoint once; warn of those that are idle, remove those whose warning has passed.
 
+    Args: within: after which time it stops, and leaves the rest to the next one.
     Idempotency: an endpoint that is being deleted, or is gone, is left alone; a run is retired once.
     Raises: SweepBusyError: another sweep is going on; a dry run waits for nobody.
     """
@@ -71,9 +73,9 @@ def sweep(services: Services, *, trigger: str, dry_run: bool = False) -> SweepRe
     )
     with telemetry.about(trigger=trigger):
         if dry_run:
-            return _sweep(_Pass(services, trigger, dry_run, report))
+            return _sweep(_Pass(services, trigger, dry_run, report, within))
         with lock.held(services) as held:
-            return _told(_Pass(services, trigger, dry_run, report, held))
+            return _told(_Pass(services, trigger, dry_run, report, within, held))
 
 
 def _told(going: _Pass) -> SweepReport:
@@ -124,7 +126,7 @@ def _in_order(services: Services, found: Sequence[Endpoint], going: _Pass) -> li
 
 def _each(going: _Pass, found: Sequence[Endpoint], runs: Runs) -> list[str]:
     """Look at all endpoints, and act; returns the names of those that there was no time for."""
-    until = going.report.started_at + WITHIN
+    until = going.report.started_at + going.within
     for begin in range(0, len(found), AT_ONCE):
         _some(going, found[begin : begin + AT_ONCE], runs)
         if going.lock is not None:

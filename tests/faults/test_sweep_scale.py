@@ -29,7 +29,6 @@ from shared.identity import credential
 from shared.runs.rows import NEVER, entity_of
 from shared.services import Services, wire
 from shared.settings import Settings
-from shared.sweeps import sweep as sweeping
 from shared.sweeps.records import SweepReport
 from shared.sweeps.sweep import sweep
 from tests.functional.app import driving
@@ -193,13 +192,11 @@ def test_a_thousand_endpoints_are_looked_at_in_a_minute_with_one_call_each(far: 
     assert grown < GROWTH_MB
 
 
-def test_a_sweep_that_is_cut_off_is_finished_by_the_next_one(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_that_is_cut_off_is_finished_by_the_next_one(far: Far) -> None:
     far.pass_time(hours=9)
     idle = far.names[-IDLE:]
     use(far, far.names[:-IDLE])
-    monkeypatch.setattr(sweeping, "WITHIN", timedelta(seconds=0.1))
-    cut_off, _ = timed(far.app.services)
-    monkeypatch.undo()
+    cut_off = sweep(far.app.services, trigger="test", within=timedelta(seconds=0.1))
     assert not cut_off.complete
     assert 0 < cut_off.looked_at < ENDPOINTS
     assert cut_off.looked_at + len(cut_off.not_reached) == ENDPOINTS
