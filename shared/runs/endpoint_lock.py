@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.errors import EndpointBusyError, TransientError
 from shared.runs.context import Context, Waiting
-from shared.runs.rows import PARTITION
+from shared.runs.rows import PARTITION, write_unchanged
 from shared.runs.states import RunState
 from shared.services import Services
 
@@ -79,7 +79,8 @@ def _take(services: Services, endpoint: str, run_id: str, *, until: datetime) ->
             "At": services.now(),
             "Until": until,
         }
-        if _write(services, entity, None if row is None else row.metadata["etag"]):
+        etag = None if row is None else row.metadata["etag"]
+        if write_unchanged(services.store.table, entity, etag) is not None:
             return None
     raise TransientError(f"Too many runs want endpoint {endpoint} at once.")
 
@@ -103,26 +104,6 @@ def _row(services: Services, endpoint: str) -> Any:
         return services.store.table.get_entity(PARTITION, _key(endpoint))
     except ResourceNotFoundError:
         return None
-
-
-def _write(services: Services, entity: dict[str, Any], etag: str | None) -> bool:
-    """Write the row if it is still what was read; False when another worker was faster."""
-    from azure.core import MatchConditions
-    from azure.core.exceptions import HttpResponseError
-    from azure.data.tables import UpdateMode
-
-    try:
-        if etag is None:
-            services.store.table.create_entity(entity)
-        else:
-            services.store.table.update_entity(
-                entity, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-            )
-    except HttpResponseError as conflict:
-        if conflict.status_code in (409, 412):
-            return False
-        raise
-    return True
 
 
 def _key(endpoint: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from shared.runs.rows import PARTITION, from_chunks, in_chunks
+from shared.runs.rows import PARTITION, from_chunks, in_chunks, write_unchanged
 from shared.runs.states import RunState
 from shared.runs.store import RunStore
 from shared.runs.turns import InLine
@@ -47,23 +47,8 @@ class Ledger:
 
     def write(self, page: Page, etag: str | None) -> bool:
         """Write it if it is still what was read; False when another worker was faster."""
-        from azure.core import MatchConditions
-        from azure.core.exceptions import HttpResponseError
-        from azure.data.tables import UpdateMode
-
         row = {"PartitionKey": PARTITION, "RowKey": self._key, **in_chunks(msgspec.json.encode(page).decode())}
-        try:
-            if etag is None:
-                self.store.table.create_entity(row)
-            else:
-                self.store.table.update_entity(
-                    row, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-                )
-        except HttpResponseError as conflict:
-            if conflict.status_code in (409, 412):
-                return False
-            raise
-        return True
+        return write_unchanged(self.store.table, row, etag) is not None
 
     @property
     def _key(self) -> str:

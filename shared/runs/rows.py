@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -11,6 +11,9 @@ from shared.runs.fitting import fit
 from shared.runs.pairs import folder_of
 from shared.runs.record import Run, is_in_line, is_under_way, wants_work
 from shared.runs.states import RunState
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableClient
 
 PARTITION = "run"
 # A property holds 64 KiB of UTF-16, so at least 16 Ki characters; the record is spread over as many as it needs.
@@ -58,6 +61,30 @@ def entity_of(run: Run, owner: str, lease_until: datetime) -> dict[str, Any]:
 def run_of(entity: Any) -> Run:
     """Read a run from its row."""
     return _decode(from_chunks(entity).encode())
+
+
+def write_unchanged(table: TableClient, row: dict[str, Any], etag: str | None) -> str | None:
+    """Write a row if it is still what was read (etag None: if there is none), and return its new ETag.
+
+    Returns: None: another worker was faster; read it again.
+    """
+    from azure.core import MatchConditions
+    from azure.core.exceptions import HttpResponseError
+    from azure.data.tables import UpdateMode
+
+    try:
+        if etag is None:
+            written = table.create_entity(row)
+        else:
+            written = table.update_entity(
+                row, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+            )
+    except HttpResponseError as conflict:
+        is_gone = conflict.status_code == 404 and etag is not None
+        if is_gone or conflict.status_code in (409, 412):
+            return None
+        raise
+    return str(written["etag"])
 
 
 def in_chunks(record: str) -> dict[str, str]:

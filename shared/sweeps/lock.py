@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.errors import SweepBusyError
-from shared.runs.rows import PARTITION
+from shared.runs.rows import PARTITION, write_unchanged
 from shared.services import Services
 
 LEASE = timedelta(minutes=3)
@@ -61,21 +61,6 @@ def _row(services: Services):  # type: ignore[no-untyped-def]  # a TableEntity, 
 
 def _write(services: Services, owner: str, etag: str | None, lease: timedelta = LEASE) -> bool:
     """Write the row if it is still what was read; False when another worker was faster."""
-    from azure.core import MatchConditions
-    from azure.core.exceptions import HttpResponseError
-    from azure.data.tables import UpdateMode
-
     now = services.now()
     entity = {"PartitionKey": PARTITION, "RowKey": _KEY, "Owner": owner, "Since": now, "Until": now + lease}
-    try:
-        if etag is None:
-            services.store.table.create_entity(entity)
-        else:
-            services.store.table.update_entity(
-                entity, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
-            )
-    except HttpResponseError as conflict:
-        if conflict.status_code in (409, 412):
-            return False
-        raise
-    return True
+    return write_unchanged(services.store.table, entity, etag) is not None

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.idle.findings import Warned
 from shared.idle.policy import Action
-from shared.runs.rows import PARTITION
+from shared.runs.rows import PARTITION, write_unchanged
 from shared.services import Services
 
 PREFIX = "idle_"
@@ -67,26 +67,8 @@ def recall(services: Services, endpoint: str, deployment: str | None = None) -> 
 
 def remember(services: Services, memory: Memory) -> Memory | None:
     """Write it; None when another worker has changed the row since it was read: look again."""
-    from azure.core import MatchConditions
-    from azure.core.exceptions import HttpResponseError
-    from azure.data.tables import UpdateMode
-
-    table = services.store.table
-    try:
-        if memory.etag is None:
-            answer = table.create_entity(_entity(memory))
-        else:
-            answer = table.update_entity(
-                _entity(memory),
-                mode=UpdateMode.REPLACE,
-                etag=memory.etag,
-                match_condition=MatchConditions.IfNotModified,
-            )
-    except HttpResponseError as conflict:
-        if conflict.status_code in (404, 409, 412):
-            return None
-        raise
-    return replace(memory, etag=str(answer["etag"]))
+    etag = write_unchanged(services.store.table, _entity(memory), memory.etag)
+    return None if etag is None else replace(memory, etag=etag)
 
 
 def forget(services: Services, endpoint: str, deployment: str | None = None) -> None:
