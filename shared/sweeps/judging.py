@@ -65,14 +65,20 @@ def _judged(one: Seen, scope: str, now: datetime) -> Verdict:
 
 
 def judge_deployments(one: Seen, scope: str, now: datetime) -> Iterator[Verdict]:
-    """Judge the deployments beside the one that the endpoint's run answers with, each by itself."""
-    if _untouchable(one, scope) is not None or (one.run is not None and one.run.state != RunState.LIVE):
+    """Judge the deployments beside the one that the endpoint's run answers with, each by itself.
+
+    Those beside one that was deleted, of an endpoint that stays, cost as much as any.
+    """
+    if _untouchable(one, scope) is not None:
         return
-    main = _deployment_of(one)
+    if one.run is not None and one.run.state not in (RunState.LIVE, RunState.RETIRED):
+        return
+    is_live = one.run is None or one.run.state == RunState.LIVE
+    main = _deployment_of(one) if is_live else _named(one, one.run.deployment if one.run else None)
     for deployment in one.deployments or ():
-        if main is None or deployment.name == main.name or one.endpoint.traffic.get(deployment.name):
-            continue
-        yield _unless_blackout(_of_deployment(one, deployment, scope, now), one.policy, now)
+        is_main = main is not None and deployment.name == main.name
+        if not is_main and not one.endpoint.traffic.get(deployment.name):
+            yield _unless_blackout(_of_deployment(one, deployment, scope, now), one.policy, now)
 
 
 def _untouchable(one: Seen, scope: str) -> Verdict | None:
@@ -106,7 +112,8 @@ def _of_ended_run(one: Seen) -> Verdict:
     if removal is not None and removal.action == Action.DELETE_DEPLOYMENT and one.run.state == RunState.RETIRED:
         mine = _named(one, one.run.deployment)
         if mine is None:
-            return _kept("emptied", f"without a deployment, so it costs nothing; {removal.bring_back} brings it back")
+            rest = "its deployment was deleted" if one.deployments else "without a deployment, so it costs nothing"
+            return _kept("emptied", f"{rest}; {removal.bring_back} brings it back")
         if mine.state == DELETING:
             return _kept("going", "its deployment is being deleted")
         reason = f"left over: its run is {one.run.state}"
@@ -129,7 +136,8 @@ def _by_use(
     read, born_at = one.reading, _born_at(one, deployment, whole)
     if warned is not None and born_at is not None and warned.at < born_at:
         warned = None  # it was given in an earlier life, whose end nobody saw
-    use = None if isinstance(read, Unread) else read.use(None if whole or deployment is None else deployment.name)
+    name = None if whole or deployment is None else deployment.name
+    use = None if isinstance(read, Unread) else read.use(name, since=now - policy.idle_after)
     decision = decide(
         policy,
         Facts(
@@ -147,7 +155,7 @@ def _by_use(
         code=str(decision.code),
         reason=decision.reason,
         action=policy.action,
-        deployment=None if whole or deployment is None else deployment.name,
+        deployment=name,
         act_after=decision.act_after,
         use=use,
     )

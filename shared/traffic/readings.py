@@ -74,9 +74,10 @@ class Reading:
     alive: Mapping[str, datetime]
     own_requests: float
 
-    def use(self, deployment: str | None = None) -> Use:
+    def use(self, deployment: str | None = None, since: datetime | None = None) -> Use:
         """Return the use of the endpoint, or of one deployment.
 
+        Args: since: requests are counted from then on; it may have been read for longer, because of a warning.
         Azure Monitor does not tell connections by deployment, so a deployment's `connected_at` is not known.
         An endpoint's figures are as complete as those of its deployment that reported last: one that has failed never
         reports.
@@ -88,7 +89,7 @@ class Reading:
             counted = [one for one in self.others if one.deployment == name]
             alive = [self.alive[name]] if name in self.alive else []
         return Use(
-            requests=sum(one.requests for one in counted),
+            requests=sum(one.requests for one in counted if since is None or one.minute + MINUTE > since),
             last_request_at=max((one.minute for one in counted), default=None),
             connected_at=self.connected_at if deployment is None else None,
             known_until=max(alive, default=None),

@@ -9,7 +9,7 @@ from shared.idle.policy import Action
 from shared.runs.record import Run
 from shared.sweeps.memory import Memory, recall, remember
 from tests.functional.app.driving import LIFE, TOWN, App, states
-from tests.functional.app.test_app_sweep import WARNED, app, cloud, found, gone, pass_time, swept, tag
+from tests.functional.app.test_app_sweep import WARNED, app, cloud, found, gone, pass_time, put_deployment, swept, tag
 
 __all__ = ["app", "cloud"]
 
@@ -110,3 +110,18 @@ def test_a_removal_that_azure_throttles_is_done_by_the_same_sweep(app: App) -> N
     assert found(app, run)[0] == "removed"
     app.cloud.faults()
     assert gone(app, run)
+
+
+def test_a_green_beside_a_blue_that_was_deleted_is_not_forgotten(app: App) -> None:
+    run = app.one_live(options={"idle_action": "delete_deployment", "idle_warn_for": "0s"})
+    put_deployment(app, run.endpoint, "green")
+    pass_time(app, hours=9)
+    for action in ("waiting", "emptied"):
+        assert found(app, run)[0] == action
+        pass_time(app, minutes=1)
+    pass_time(app, hours=2)  # that was a change of the endpoint
+    report = swept(app, run.endpoint, deployment="green")
+    assert report is not None
+    assert (report.action, report.code) == ("emptied", "idle")
+    assert app.azure("GET", f"onlineEndpoints/{run.endpoint}/deployments").json()["value"] == []
+    assert found(app, run)[0] == "kept"

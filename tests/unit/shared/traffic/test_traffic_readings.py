@@ -153,3 +153,11 @@ def test_whoever_else_asked_stays_as_long_as_own_requests_are_counted(
     newest = max((NOON + minute * MINUTE for minute, _, _ in others), default=None)
     found = read(requests, requests_of_own).use().last_request_at
     assert newest is None or (found is not None and found >= newest - 3 * MINUTE)
+
+
+def test_requests_are_counted_since_a_time_though_more_was_read() -> None:
+    use = read([counted(5, 3), counted(90, 2)]).use(since=NOON + timedelta(hours=1))
+    assert (use.requests, use.last_request_at) == (2, NOON + 90 * MINUTE)
+    old = read([counted(5, 3)]).use(since=NOON + 6 * MINUTE)
+    assert (old.requests, old.last_request_at) == (0, NOON + 5 * MINUTE)
+    assert read([counted(5, 3)]).use(since=NOON + 5.9 * MINUTE).requests == 3
