@@ -71,9 +71,9 @@ def judge_deployments(one: Seen, scope: str, now: datetime) -> Iterator[Verdict]
     """
     if _untouchable(one, scope) is not None:
         return
-    if one.run is not None and one.run.state not in (RunState.LIVE, RunState.RETIRED):
-        return
     is_live = one.run is None or one.run.state == RunState.LIVE
+    if not is_live and not _was_emptied(one):
+        return
     main = _deployment_of(one) if is_live else _named(one, one.run.deployment if one.run else None)
     for deployment in one.deployments or ():
         is_main = main is not None and deployment.name == main.name
@@ -109,7 +109,7 @@ def _of_ended_run(one: Seen) -> Verdict:
     """An endpoint whose run has ended, and that answers nobody."""
     assert one.run is not None, "somebody's endpoint"
     removal = one.run.removal
-    if removal is not None and removal.action == Action.DELETE_DEPLOYMENT and one.run.state == RunState.RETIRED:
+    if removal is not None and _was_emptied(one):
         mine = _named(one, one.run.deployment)
         if mine is None:
             rest = "its deployment was deleted" if one.deployments else "without a deployment, so it costs nothing"
@@ -197,6 +197,14 @@ def _changed_at(one: Seen, deployment: Deployment | None) -> datetime | None:
     times = [one.endpoint.changed_at, deployment.changed_at if deployment is not None else None]
     foreign = [at for at in times if at is not None and not (ours and ours - OWN_CHANGE <= at <= ours + OWN_CHANGE)]
     return max(foreign, default=None)
+
+
+def _was_emptied(one: Seen) -> bool:
+    """Tell whether the endpoint's run was retired by deleting its deployment alone: then the endpoint stays."""
+    run = one.run
+    if run is None or run.state != RunState.RETIRED or run.removal is None:
+        return False
+    return run.removal.action == Action.DELETE_DEPLOYMENT
 
 
 def _is_served(one: Seen) -> bool:
