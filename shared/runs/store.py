@@ -252,6 +252,20 @@ class RunStore:
         rows = self.table.query_entities(f"{_RUNS} and State eq @state", parameters={"state": state.value})
         return _readable(rows)
 
+    def in_states(self, states: Iterable[RunState]) -> list[Run]:
+        """Return all runs of some states, in one query."""
+        condition = " or ".join(f"State eq '{state.value}'" for state in sorted(states))
+        return _readable(self.table.query_entities(f"{_RUNS} and ({condition})"))
+
+    def untouched(self, states: Iterable[RunState], since: datetime, until: datetime) -> list[Run]:
+        """Return the runs of some states that were last written after one time and until another, oldest first."""
+        condition = " or ".join(f"State eq '{state.value}'" for state in sorted(states))
+        rows = self.table.query_entities(
+            f"{_RUNS} and LookedAt gt @since and LookedAt le @until and ({condition})",
+            parameters={"since": since, "until": until},
+        )
+        return sorted(_readable(rows), key=lambda run: run.updated_at)
+
     def page(self, *, state: RunState | None, project: str | None, size: int, token: str | None) -> Page:
         """Return a page of runs, newest first. Raises: InvalidRequestError: the token is not one of ours."""
         conditions, parameters = [_RUNS], {}

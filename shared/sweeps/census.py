@@ -63,9 +63,10 @@ class Runs:
 
     @classmethod
     def load(cls, services: Services) -> Runs:
-        """Read them with a query each."""
-        live = services.store.in_state(RunState.LIVE)
-        moving = [run for state in sorted(MOVING) for run in services.store.in_state(state)]
+        """Read them with one query."""
+        found = services.store.in_states(MOVING | {RunState.LIVE})
+        live = [run for run in found if run.state == RunState.LIVE]
+        moving = [run for run in found if run.state != RunState.LIVE]
         return cls(
             live={str(run.endpoint).lower(): run for run in live},
             by_id={run.id: run for run in (*live, *moving)},

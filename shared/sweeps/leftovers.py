@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 
 from shared.azureml import compute
 from shared.azureml.trouble import understood
 from shared.errors import FinetuneError
 from shared.runs.record import Run
+from shared.runs.rows import NEVER, PARTITION
 from shared.runs.states import RunState
 from shared.services import Services
 from shared.sweeps import money
@@ -17,6 +19,7 @@ from shared.sweeps.records import Leftover
 PREPARED = "prepared"
 AT_ONCE = 50
 """Runs whose data one sweep removes; the next one goes on."""
+_TIDIED = "tidied_"  # sorts after the runs, see `shared.runs.store`
 _ALL_ENDED = (RunState.FAILED, RunState.REJECTED, RunState.CANCELLED, RunState.RETIRED)
 _log = logging.getLogger(__name__)
 
@@ -42,21 +45,44 @@ def tidy(services: Services, *, dry_run: bool) -> list[Leftover]:
 
 
 def _data(services: Services, dry_run: bool) -> Iterator[Leftover]:
-    """Go through the runs that ended long ago, a few at a time."""
-    settings, now = services.settings, services.now()
-    tidied = 0
-    for state in _ALL_ENDED:
-        for run in services.store.in_state(state):
-            age = now - run.state_since
-            if tidied >= AT_ONCE:
-                return
-            found: list[Leftover] = []
-            if age >= settings.prepared_retention:
-                found += _prepared(services, run, dry_run)
-            if settings.rejected_retention is not None and age >= settings.rejected_retention:
-                found += _upload(services, run, dry_run)
-            tidied += bool(found)
-            yield from found
+    """Go through the runs that ended long ago, each once, a few at a time."""
+    settings = services.settings
+    yield from _of_old_runs(services, "prepared", _ALL_ENDED, settings.prepared_retention, _prepared, dry_run)
+    if settings.rejected_retention is not None:
+        rejected = (RunState.REJECTED,)
+        yield from _of_old_runs(services, "rejected", rejected, settings.rejected_retention, _upload, dry_run)
+
+
+def _of_old_runs(
+    services: Services,
+    kind: str,
+    states: Sequence[RunState],
+    retention: timedelta,
+    remove: Callable[[Services, Run, bool], Iterator[Leftover]],
+    dry_run: bool,
+) -> Iterator[Leftover]:
+    """Look at the runs that have become older than the retention since this was last done.
+
+    A run that is written again, because it was brought back, becomes old again later.
+    """
+    since, until = _done_until(services, kind), services.now() - retention
+    old = services.store.untouched(states, since, until)
+    for run in old[:AT_ONCE]:
+        yield from remove(services, run, dry_run)
+    if not dry_run and until > since:
+        done = old[AT_ONCE - 1].updated_at if len(old) > AT_ONCE else until
+        row = {"PartitionKey": PARTITION, "RowKey": f"{_TIDIED}{kind}", "Until": done}
+        services.store.table.upsert_entity(row)
+
+
+def _done_until(services: Services, kind: str) -> datetime:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        until: datetime = services.store.table.get_entity(PARTITION, f"{_TIDIED}{kind}")["Until"]
+    except ResourceNotFoundError:
+        return NEVER
+    return until
 
 
 def _prepared(services: Services, run: Run, dry_run: bool) -> Iterator[Leftover]:
