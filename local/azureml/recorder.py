@@ -94,6 +94,7 @@ class Recorder:
         return f"{who} {operation}" if operation is not None else None
 
     def _write(self, line: str) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
