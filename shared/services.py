@@ -14,6 +14,7 @@ from shared.notifications import Notifier
 from shared.runs.store import RunStore
 from shared.settings import Settings
 from shared.storage import Blobs
+from shared.traffic.batch import Traffic
 
 
 def utc_now() -> datetime:
@@ -30,6 +31,7 @@ class Services:
     blobs: Blobs
     azureml: AzureML
     plane: DataPlane
+    traffic: Traffic
     notifier: Notifier
     now: Callable[[], datetime]
 
@@ -39,6 +41,8 @@ def wire(settings: Settings, now: Callable[[], datetime] = utc_now) -> Services:
     # The SDKs log every request at INFO; azure.ai.ml prints "experimental" notices of its own.
     logging.getLogger("azure").setLevel(logging.WARNING)
     logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)
+    # It warns of every timeout that is given with an event: it looks for it among the event's attributes, too.
+    logging.getLogger("azure.eventgrid._legacy._generated._serialization").setLevel(logging.ERROR)
     azureml = AzureML(settings)
     return Services(
         settings=settings,
@@ -46,6 +50,7 @@ def wire(settings: Settings, now: Callable[[], datetime] = utc_now) -> Services:
         blobs=Blobs(settings.storage),
         azureml=azureml,
         plane=DataPlane(azureml),
+        traffic=Traffic(settings),
         notifier=Notifier(settings.event_topic_endpoint, now),
         now=now,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.azureml import endpoints, pipeline
-from shared.errors import EndpointTakenError, RefusedByAzureError, ResourceGoneError
+from shared.errors import EndpointTakenError, RefusedByAzureError, ResourceGoneError, TransientError
 from shared.runs import admission, endpoint_lock, names, quality, rollout
 from shared.runs.context import Context, Moved, Outcome, Waiting
 from shared.runs.provisioning import begin_endpoint, bring_up, not_ready, raise_if_removed
@@ -93,8 +93,25 @@ def withdraw(context: Context) -> None:
         rollout.withdraw(context, run.rollout)
     elif run.endpoint and _is_own(run, endpoint := endpoints.find_endpoint(azureml, run.endpoint)):
         assert endpoint is not None, "only an endpoint that is there is anyone's own"
-        if endpoint.state != endpoints.DELETING:
+        if endpoint.state == endpoints.DELETING:
+            return
+        if run.keeps_address:
+            _withdraw_deployment(context, endpoint)
+        else:
             endpoints.begin_delete_endpoint(azureml, run.endpoint)
+
+
+def _withdraw_deployment(context: Context, endpoint: endpoints.Endpoint) -> None:
+    """Delete the run's deployment alone; Azure refuses that as long as it has traffic."""
+    azureml, name = context.services.azureml, context.run.deployment
+    found = endpoints.find_deployment(azureml, endpoint.name, name) if name else None
+    if found is None or found.state == endpoints.DELETING:
+        return
+    if endpoint.served.get(found.name):
+        rest = {other: percent for other, percent in endpoint.served.items() if other != found.name}
+        endpoints.begin_traffic(azureml, endpoint.name, rest)
+        raise TransientError(f"the traffic of endpoint {endpoint.name} is taken away")
+    endpoints.begin_delete_deployment(azureml, endpoint.name, found.name)
 
 
 def _is_own(run: Run, endpoint: endpoints.Endpoint | None) -> bool:

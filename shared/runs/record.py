@@ -111,6 +111,12 @@ class Run(msgspec.Struct, kw_only=True):
     publish_at: datetime | None = None
     """When to try again, after the topic could not be reached."""
 
+    @property
+    def keeps_address(self) -> bool:
+        """Whether its endpoint outlived its deployment on purpose: then it stays, also when bringing it back fails."""
+        was_emptied = self.removal is not None and self.removal.action == "delete_deployment"
+        return was_emptied and self.state != RunState.CANCELLED and not self.cancel_requested
+
     def move(self, to: RunState, *, now: datetime, trigger: str, reason: str) -> None:
         """Go to another state, write it into the history, and put the event that tells of it into the outbox.
 

@@ -103,7 +103,7 @@ def verify(context: Context, rollout: Rollout) -> Outcome:
 def withdraw(context: Context, rollout: Rollout) -> None:
     """Begin to remove what a run that ends has at the shared endpoint: its deployment, whose traffic goes back first.
 
-    The endpoint goes, too, if it is this run's and nothing else is in it.
+    The endpoint goes, too, if it is this run's and nothing else is in it, unless its address was to be kept.
     Raises: TransientError: it has to be asked again.
     """
     run, services = context.run, context.services
@@ -128,7 +128,7 @@ def _withdraw(context: Context, rollout: Rollout, endpoint: Endpoint) -> None:
     if own is not None and own.tags.get(pipeline.RUN_TAG) != run.id:
         alive[own.name] = own
         own = None
-    if is_tagged and not alive:
+    if is_tagged and not alive and not run.keeps_address:
         endpoints.begin_delete_endpoint(azureml, endpoint.name)
         return
     _give_back(context, rollout, endpoint, own, alive)

@@ -236,8 +236,8 @@ def _delete_deployment(services: Services, one: Seen, verdict: Verdict, claim: C
         _delete_own(services, one, verdict, claim, name, trigger)
     else:
         endpoints.begin_delete_deployment(services.azureml, one.endpoint.name, name)
-        deleted = [found for found in one.deployments or () if found.name == name]
-        _enter(services, one, None, Did.EMPTIED, money.hourly(services.settings, deleted))
+        deleted = money.hourly(services.settings, [found for found in one.deployments or () if found.name == name])
+        money.enter(services, one.endpoint.name, None, str(Did.EMPTIED), deleted, deployment=name)
         forget(services, one.endpoint.name, name)
     return Did.EMPTIED
 

@@ -25,12 +25,11 @@ from shared.services import Services
 from shared.sweeps.memory import Memory, recall_all
 from shared.sweeps.patience import patiently
 from shared.traffic import own
-from shared.traffic.batch import Traffic
 from shared.traffic.readings import Asked, Reading, Unread
 
 UNREAD = Unread("it was not read")
-WORKERS = 16
-"""Calls under way at once: Azure Resource Manager allows far more, the SDK's CPU does not."""
+WORKERS = 10
+"""Calls under way at once: so many connections the SDK keeps open. Azure Resource Manager allows far more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +116,7 @@ def with_use(services: Services, seen: Sequence[Seen]) -> list[Seen]:
     earliest = min(one.since for one in asked.values())
     recorded = own.recorded(services, earliest)
     wanted = [replace(one, own=tuple(recorded.get(name, ()))) for name, one in asked.items()]
-    readings = Traffic(services.settings).read(wanted, now)
+    readings = services.traffic.read(wanted, now)
     return [replace(one, reading=readings.get(one.endpoint.name, one.reading)) for one in seen]
 
 

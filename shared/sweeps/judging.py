@@ -113,7 +113,9 @@ def _of_ended_run(one: Seen) -> Verdict:
         mine = _named(one, one.run.deployment)
         if mine is None:
             rest = "its deployment was deleted" if one.deployments else "without a deployment, so it costs nothing"
-            return _kept("emptied", f"{rest}; {removal.bring_back} brings it back")
+            is_failed = one.run.state == RunState.FAILED
+            call = f"POST /api/runs/{one.run.id}/retry" if is_failed else removal.bring_back
+            return _kept("emptied", f"{rest}; {call} brings it back")
         if mine.state == DELETING:
             return _kept("going", "its deployment is being deleted")
         reason = f"left over: its run is {one.run.state}"
@@ -192,19 +194,18 @@ def _born_at(one: Seen, deployment: Deployment | None, whole: bool) -> datetime 
 
 
 def _changed_at(one: Seen, deployment: Deployment | None) -> datetime | None:
-    """Return when somebody else last changed the endpoint or the deployment."""
-    ours = one.memory.written_at
-    times = [one.endpoint.changed_at, deployment.changed_at if deployment is not None else None]
-    foreign = [at for at in times if at is not None and not (ours and ours - OWN_CHANGE <= at <= ours + OWN_CHANGE)]
-    return max(foreign, default=None)
+    """Return when somebody else last changed the endpoint, or anybody the deployment."""
+    ours, of_endpoint = one.memory.written_at, one.endpoint.changed_at
+    if ours and of_endpoint and ours - OWN_CHANGE <= of_endpoint <= ours + OWN_CHANGE:
+        of_endpoint = None
+    times = (of_endpoint, deployment.changed_at if deployment is not None else None)
+    return max((at for at in times if at is not None), default=None)
 
 
 def _was_emptied(one: Seen) -> bool:
     """Tell whether the endpoint's run was retired by deleting its deployment alone: then the endpoint stays."""
     run = one.run
-    if run is None or run.state != RunState.RETIRED or run.removal is None:
-        return False
-    return run.removal.action == Action.DELETE_DEPLOYMENT
+    return run is not None and run.state in (RunState.RETIRED, RunState.FAILED) and run.keeps_address
 
 
 def _is_served(one: Seen) -> bool:

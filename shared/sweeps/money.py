@@ -6,7 +6,7 @@ at most: nobody would have paid for ever. An unknown price is unknown, never not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -63,18 +63,29 @@ def together(amounts: Sequence[float | None]) -> float | None:
     return round(sum(known), 4) if len(known) == len(amounts) else None
 
 
-def enter(services: Services, endpoint: str, run: Run | None, action: str, usd_per_hour: float | None) -> None:
+def enter(
+    services: Services,
+    endpoint: str,
+    run: Run | None,
+    action: str,
+    usd_per_hour: float | None,
+    *,
+    deployment: str = "",
+) -> None:
     """Write into the ledger that something was removed and costs nothing from now on.
 
+    Args: run: whose life ended by it; None: an endpoint without one, or a `deployment` beside one that lives on.
     Idempotency: run and endpoint, of one removal; the same one entered again by a worker that took over is one line.
     """
     now = services.now()
     since = run.state_since if run is not None else now
+    subject = f"{endpoint}_{deployment}" if deployment else endpoint
     services.store.table.upsert_entity(
         {
             "PartitionKey": PARTITION,
-            "RowKey": f"{PREFIX}{endpoint.lower()}_{since:%Y%m%d%H%M%S}_{action}",
+            "RowKey": f"{PREFIX}{subject.lower()}_{since:%Y%m%d%H%M%S}_{action}",
             "Endpoint": endpoint,
+            "Deployment": deployment,
             "RunId": run.id if run is not None else "",
             "Action": action,
             "Since": since,
@@ -93,17 +104,31 @@ def saved(services: Services, live: Mapping[str, Run]) -> Saved:
     by_endpoint: dict[str, list[Any]] = {}
     for row in rows:
         by_endpoint.setdefault(row["Endpoint"], []).append(row)
-    usd, without = 0.0, 0
+    usd, without, now = 0.0, 0, services.now()
     for endpoint, entries in by_endpoint.items():
-        entries.sort(key=lambda row: row["At"])
-        back = [row["Since"] for row in entries[1:]]  # each later removal tells since when it had been there again
-        back.append(live[endpoint].state_since if endpoint in live else services.now())
-        for row, until in zip(entries, back, strict=True):
+        back_at = live[endpoint].state_since if endpoint in live else now
+        for row, hours in hours_saved(sorted(entries, key=lambda row: row["At"]), back_at, now):
             if row["UsdPerHour"] == _UNKNOWN:
                 without += 1
             else:
-                usd += row["UsdPerHour"] * _hours(row, until, services.now())
+                usd += row["UsdPerHour"] * hours
     return Saved(round(usd, 2), without)
+
+
+def hours_saved(entries: Sequence[Any], back_at: datetime, now: datetime) -> Iterator[tuple[Any, float]]:
+    """Yield the entries of one endpoint, oldest first, and for how many hours each saved.
+
+    Args: back_at: since when the endpoint is there again after the last removal of it; now, when it is not.
+    """
+    whole = [row for row in entries if not row.get("Deployment")]
+    # Each later removal tells since when it had been there again.
+    for row, until in zip(whole, [*(later["Since"] for later in whole[1:]), back_at], strict=False):
+        yield row, _hours(row, until, now)
+    for at, row in enumerate(entries):
+        if row.get("Deployment"):
+            # One beside another: until that one's endpoint went, or there was one of its name to remove again.
+            later = (one["At"] for one in entries[at + 1 :] if one.get("Deployment") in (None, "", row["Deployment"]))
+            yield row, _hours(row, next(later, now), now)
 
 
 def _hours(row: Any, back_at: datetime, now: datetime) -> float:

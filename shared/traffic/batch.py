@@ -42,7 +42,9 @@ class Traffic:
     """Who uses online endpoints, as Azure Monitor counts it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._url = settings.cloud.metrics
+        self._by_region: dict[str, Batch] = {}
+        self._single = Single(settings)
 
     def read(
         self, asked: Sequence[Asked], now: datetime, *, within: timedelta = PATIENCE
@@ -55,22 +57,28 @@ class Traffic:
         if not asked:
             return {}
         calls = [*_of_endpoints(asked, now), *_of_deployments(asked, now)]
-        one_pass = _Pass(self._settings, {call.region for call in calls}, time.monotonic() + within.total_seconds())
+        batches = (
+            {region: self._batch(self._url, region) for region in {call.region for call in calls}} if self._url else {}
+        )
+        one_pass = _Pass(batches, self._single, time.monotonic() + within.total_seconds())
         found: dict[Metric, Answers] = defaultdict(dict)
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
             for call, answers in zip(calls, pool.map(one_pass.answer, calls), strict=True):
                 found[call.metric] |= answers
         return {one.name: _read(one, found, now) for one in asked}
 
+    def _batch(self, url: str, region: str) -> Batch:
+        """Return the region's client: a new one would begin with a new connection."""
+        if region not in self._by_region:
+            self._by_region[region] = Batch(url, region)
+        return self._by_region[region]
+
 
 class _Pass:
     """One reading of everything, with the time that it may take and the regions whose batch API it may not use."""
 
-    def __init__(self, settings: Settings, regions: Iterable[str], until: float) -> None:
-        url = settings.cloud.metrics
-        self._batches = {region: Batch(url, region) for region in regions} if url else {}
-        self._single = Single(settings)
-        self._until = until
+    def __init__(self, batches: dict[str, Batch], single: Single, until: float) -> None:
+        self._batches, self._single, self._until = batches, single, until
 
     def answer(self, call: _Call) -> Answers:
         """Ask in a batch; where that is refused, one by one. Raises nothing: what is not known is `Unread`."""

@@ -293,6 +293,27 @@ def test_an_emptied_endpoint_keeps_its_address_and_is_filled_again(app: App) -> 
     assert (back.state, back.endpoint, back.scoring_uri) == ("live", run.endpoint, run.scoring_uri)
 
 
+def test_an_emptied_endpoint_keeps_its_address_also_when_filling_it_again_fails(app: App) -> None:
+    run = app.one_live(options={"idle_action": "delete_deployment", "idle_warn_for": "0s"})
+    pass_time(app, hours=9)
+    swept(app, run.endpoint)
+    pass_time(app, minutes=1)
+    assert found(app, run)[0] == "emptied"
+    app.cloud.faults(deployment={"message": "ImagePullBackOff"})
+    actions.deploy(app.services, run.id)
+    failed = app.until(run, "live", "failed")
+    assert failed.state == "failed"
+    app.cloud.faults()
+    pass_time(app, hours=9)
+    action, reason = found(app, run)
+    assert (action, reason.partition(";")[2]) == ("kept", f" POST /api/runs/{run.id}/retry brings it back")
+    deployments = app.azure("GET", f"onlineEndpoints/{run.endpoint}/deployments").json()["value"]
+    assert deployments == []
+    actions.retry(app.services, run.id)
+    back = app.until(run, "live", "failed")
+    assert (back.state, back.scoring_uri) == ("live", run.scoring_uri)
+
+
 def test_an_idle_endpoint_can_be_scaled_down_instead(app: App) -> None:
     run = app.one_live(options={"idle_action": "scale_down", "idle_warn_for": "0s", "deploy": {"instance_count": 3}})
     pass_time(app, hours=9)
@@ -320,6 +341,9 @@ def test_an_idle_green_beside_a_busy_blue_goes_alone(app: App) -> None:
     beside = swept(app, run.endpoint, deployment="green")
     assert beside is not None
     assert beside.action == "emptied"
+    lines = app.services.store.table.query_entities("RowKey ge 'saved_' and RowKey lt 'saved`'")
+    (line,) = (line for line in lines if line["Endpoint"] == run.endpoint)
+    assert (line["Deployment"], line["UsdPerHour"]) == ("green", 2.5)
     theirs = swept(app, run.endpoint, deployment="theirs")
     assert theirs is not None
     assert (theirs.action, theirs.code) == ("kept", "report_only")

@@ -223,6 +223,16 @@ def test_tag_that_the_sweep_wrote_itself_is_no_change(
     assert judge(one, "app", NOW).code == code
 
 
+def test_deployment_that_somebody_changed_begins_the_grace_anew_though_the_sweep_has_just_written_a_tag() -> None:
+    written, changed = NOW - 30 * MIN, NOW - 25 * MIN
+    one = seen(
+        endpoint=endpoint(changed_at=written),
+        memory=memory(written_at=written),
+        deployments=[deployment(changed_at=changed)],
+    )
+    assert judge(one, "app", NOW).code == "changed"
+
+
 # --- endpoints of runs that have ended, or have lost their deployment
 
 
