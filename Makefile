@@ -67,8 +67,8 @@ test-e2e: install ## Run the whole story in processes of its own
 test-faults: install ## Hundreds of runs under faults and kills (5 minutes); ARGS="--seed 7 --runs 50" replays one storm
 	$(BIN)/pytest tests/faults -m faults $(ARGS)
 
-test-load: install ## A thousand files at once, a rollout under steady requests (3 minutes)
-	$(BIN)/pytest tests/faults -m load -n 2 --dist loadfile
+test-load: install ## A thousand files, a rollout under steady requests, a thousand endpoints, two hundred sweeps (4 minutes)
+	$(BIN)/pytest tests/faults -m load -n 2 --dist loadfile $(ARGS)
 
 worker: $(APP) ## Index the app with Microsoft's real worker, where a Python 3.13 is there
 	$(BIN)/python tests/tools/index_with_real_worker.py

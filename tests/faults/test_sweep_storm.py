@@ -17,7 +17,7 @@ from tests.functional.app.driving import App
 from tests.functional.app.topic import Topic
 from tests.functional.conftest import azurite
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.load
 SEED, SWEEPS = 1, 200
 MOST_SHOWN = 20
 
@@ -63,7 +63,7 @@ def test_no_sweep_removes_what_is_used_or_forgets_what_is_idle(
         f"sweeps of seed {seed}: {storm.sweeps}, {len(world.subjects)} endpoints, {witness.warned} warnings, "
         f"{witness.removed} removals, {made - began:.0f} s and {time.monotonic() - made:.0f} s; {dict(storm.told)}"
     )
-    replay = f'Replay it with: make test-faults ARGS="-k no_sweep --seed {seed}"'
+    replay = f'Replay it with: make test-load ARGS="-k no_sweep --seed {seed}"'
     with capsys.disabled():
         print("\n ", "\n  ".join([told, *witness.breaches[:MOST_SHOWN], *([replay] if witness.breaches else [])]))
     assert witness.breaches == [], replay
