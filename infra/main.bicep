@@ -280,7 +280,6 @@ module workspace 'modules/workspace.bicep' = if (makesWorkspace) {
     keyVaultName: keyVaultName
     containerRegistryName: containerRegistryName
     applicationInsightsId: monitoring.outputs.applicationInsightsId
-    jobsIdentityId: identities.outputs.jobsIdentityId
     jobsPrincipalId: identities.outputs.jobsPrincipalId
     appStorageAccountName: storageAccountName
     privateNetwork: privateNetwork
@@ -340,11 +339,7 @@ module roleDefinitions 'modules/role-definitions.bicep' = {
   name: 'role-definitions-${token}'
   params: {
     suffix: '${environmentName}-${token}'
-    workspaceResourceGroupId: '${subscription().id}/resourceGroups/${workspaceResourceGroup}'
   }
-  dependsOn: [
-    group
-  ]
 }
 
 module subscriptionRoles 'modules/roles-subscription.bicep' = {

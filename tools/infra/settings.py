@@ -28,6 +28,10 @@ HOST_SETTINGS = {
     "AZURE_TOKEN_CREDENTIALS": "azure-identity: which credentials DefaultAzureCredential tries",
     "APPLICATIONINSIGHTS_CONNECTION_STRING": "telemetry of the host and of the app",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "telemetry with an identity instead of the key in the string",
+    # The next three are read by azure-monitor-opentelemetry-exporter: `true`, in any case.
+    "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "the exporter's statistics of itself, off",
+    "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "the exporter's statistics of what it could not send, off",
+    "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "the exporter's asking how to behave, off",
     "PYTHON_ENABLE_WORKER_EXTENSIONS": "the worker's extensions",
     "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "the worker's own OpenTelemetry",
     "AzureFunctionsJobHost__telemetryMode": "the host's OpenTelemetry",
