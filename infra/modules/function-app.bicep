@@ -171,7 +171,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   properties: union(hostSettings, telemetrySettings, storageSettings, identitySettings, appSettings)
 }
 
-// Flex Consumption has no FTP, and refuses to be told so (ftpsState).
+// Flex Consumption has no FTP that there could be a password for, and ftpsState is none of its settings.
 resource noDeployPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
   parent: functionApp
   name: 'scm'
