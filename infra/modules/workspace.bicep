@@ -79,6 +79,7 @@ resource keyVault 'Microsoft.KeyVault/vaults@2023-07-01' = {
       name: 'standard'
     }
     enableRbacAuthorization: true
+    accessPolicies: []
     enableSoftDelete: true
     softDeleteRetentionInDays: 7
     publicNetworkAccess: publicNetworkAccess
