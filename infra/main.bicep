@@ -38,9 +38,8 @@ param principalType string = 'User'
 ])
 param pythonVersion string = '3.12'
 
-@description('Memory of an instance of the function app, in MB.')
+@description('Memory of an instance of the function app, in MB. Less than 2048 is refused by this API version.')
 @allowed([
-  512
   2048
   4096
 ])
