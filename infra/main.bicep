@@ -38,9 +38,8 @@ param principalType string = 'User'
 ])
 param pythonVersion string = '3.12'
 
-@description('Memory of an instance of the function app, in MB.')
+@description('Memory of an instance of the function app, in MB. Less than 2048 is refused by this API version.')
 @allowed([
-  512
   2048
   4096
 ])
@@ -280,7 +279,6 @@ module workspace 'modules/workspace.bicep' = if (makesWorkspace) {
     keyVaultName: keyVaultName
     containerRegistryName: containerRegistryName
     applicationInsightsId: monitoring.outputs.applicationInsightsId
-    jobsIdentityId: identities.outputs.jobsIdentityId
     jobsPrincipalId: identities.outputs.jobsPrincipalId
     appStorageAccountName: storageAccountName
     privateNetwork: privateNetwork
@@ -340,11 +338,7 @@ module roleDefinitions 'modules/role-definitions.bicep' = {
   name: 'role-definitions-${token}'
   params: {
     suffix: '${environmentName}-${token}'
-    workspaceResourceGroupId: '${subscription().id}/resourceGroups/${workspaceResourceGroup}'
   }
-  dependsOn: [
-    group
-  ]
 }
 
 module subscriptionRoles 'modules/roles-subscription.bicep' = {

@@ -12,7 +12,7 @@ foreach ($name in 'AZURE_SUBSCRIPTION_ID', 'AZUREML_RESOURCE_GROUP', 'AZUREML_WO
 $subscription = $env:AZURE_SUBSCRIPTION_ID
 $group = "/subscriptions/$subscription/resourceGroups/$env:AZUREML_RESOURCE_GROUP"
 $workspace = "$group/providers/Microsoft.MachineLearningServices/workspaces/$env:AZUREML_WORKSPACE_NAME"
-$version = '2024-10-01'
+$version = '2025-06-01'
 
 function Test-Resource($id, $apiVersion) {
     az resource show --ids $id --api-version $apiVersion --output none 2>$null

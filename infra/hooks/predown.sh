@@ -11,7 +11,7 @@ set -eu
 
 group="/subscriptions/$AZURE_SUBSCRIPTION_ID/resourceGroups/$AZUREML_RESOURCE_GROUP"
 workspace="$group/providers/Microsoft.MachineLearningServices/workspaces/$AZUREML_WORKSPACE_NAME"
-version=2024-10-01
+version=2025-06-01
 
 exists() {
     az resource show --ids "$1" --api-version "$2" --output none 2>/dev/null

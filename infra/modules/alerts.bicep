@@ -62,14 +62,14 @@ var rules = [
   {
     name: 'finetune-sweep-missing'
     displayName: 'The sweep has not run'
-    description: 'No sweep in two periods: idle endpoints are not removed, and bill.'
+    description: 'No sweep has done its work in two periods: idle endpoints are not removed, and bill.'
     severity: 1
     frequency: sweepCheckFrequency
     window: sweepWindow
     operator: 'LessThan'
     threshold: 1
     measure: 'Sweeps'
-    query: 'AppMetrics | where Name == "finetune.sweeps" | summarize Sweeps = count()'
+    query: 'AppMetrics | where Name == "finetune.sweeps" and tostring(Properties.outcome) != "failed" and tostring(Properties.dry_run) =~ "false" | summarize Sweeps = sum(Sum)'
   }
 ]
 

@@ -32,11 +32,11 @@ param preparationVmSize string
 @description('Whether nodes have no public address.')
 param privateNetwork bool
 
-resource workspace 'Microsoft.MachineLearningServices/workspaces@2024-10-01' existing = {
+resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-06-01' existing = {
   name: workspaceName
 }
 
-resource trainingCluster 'Microsoft.MachineLearningServices/workspaces/computes@2024-10-01' = {
+resource trainingCluster 'Microsoft.MachineLearningServices/workspaces/computes@2025-06-01' = {
   parent: workspace
   name: trainingClusterName
   location: location
@@ -66,7 +66,7 @@ resource trainingCluster 'Microsoft.MachineLearningServices/workspaces/computes@
   }
 }
 
-resource preparationCluster 'Microsoft.MachineLearningServices/workspaces/computes@2024-10-01' = {
+resource preparationCluster 'Microsoft.MachineLearningServices/workspaces/computes@2025-06-01' = {
   parent: workspace
   name: preparationClusterName
   location: location

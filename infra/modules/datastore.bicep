@@ -12,11 +12,11 @@ param storageAccountName string
 @description('Resource group of that storage account.')
 param storageResourceGroup string
 
-resource workspace 'Microsoft.MachineLearningServices/workspaces@2024-10-01' existing = {
+resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-06-01' existing = {
   name: workspaceName
 }
 
-resource prepared 'Microsoft.MachineLearningServices/workspaces/datastores@2024-10-01' = {
+resource prepared 'Microsoft.MachineLearningServices/workspaces/datastores@2025-06-01' = {
   parent: workspace
   name: datastoreName
   properties: {

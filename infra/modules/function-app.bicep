@@ -67,6 +67,13 @@ var hostSettings = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
 }
 
+// The exporter does not report on itself to Microsoft, and does not ask there how to behave: docs/operations.md.
+var telemetrySettings = {
+  APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL: 'true'
+  APPLICATIONINSIGHTS_SDKSTATS_DISABLED: 'true'
+  APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED: 'true'
+}
+
 // The trigger's connection, and the app's: the same account through the same identity.
 var storageSettings = {
   DATASET_STORAGE__credential: 'managedidentity'
@@ -149,7 +156,6 @@ resource functionApp 'Microsoft.Web/sites@2024-04-01' = {
       }
     }
     siteConfig: {
-      ftpsState: 'Disabled'
       minTlsVersion: '1.2'
       ipSecurityRestrictions: accessRestrictions
       ipSecurityRestrictionsDefaultAction: privateNetwork ? 'Deny' : 'Allow'
@@ -162,17 +168,10 @@ resource functionApp 'Microsoft.Web/sites@2024-04-01' = {
 resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   parent: functionApp
   name: 'appsettings'
-  properties: union(hostSettings, storageSettings, identitySettings, appSettings)
+  properties: union(hostSettings, telemetrySettings, storageSettings, identitySettings, appSettings)
 }
 
-resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
-  parent: functionApp
-  name: 'ftp'
-  properties: {
-    allow: false
-  }
-}
-
+// Flex Consumption has no FTP that there could be a password for, and ftpsState is none of its settings.
 resource noDeployPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
   parent: functionApp
   name: 'scm'

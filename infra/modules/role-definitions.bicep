@@ -1,13 +1,12 @@
 // What the app may do in Azure ML, and not more. Built-in roles give far more: AzureML Data Scientist may change and delete
 // everything in a workspace but its computes. Training and deploying are two roles, so that they can be given to two
-// identities. Names of operations: "Azure permissions for AI + machine learning" in the documentation of Azure RBAC.
+// identities. Names of operations: "Azure permissions for AI + machine learning" in the documentation of Azure RBAC; what
+// submitting a job needs: "Manage access to Azure Machine Learning workspaces", common scenarios.
+// They can be assigned in the whole subscription, because only such roles are listed there, so that `azd down` finds them.
 targetScope = 'subscription'
 
 @description('Makes the names of the roles unique: they are one name space for the whole tenant.')
 param suffix string
-
-@description('Id of the resource group of the workspace, where the two roles of the workspace can be assigned.')
-param workspaceResourceGroupId string
 
 resource trainer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
   name: guid(subscription().id, 'finetune-trainer', suffix)
@@ -16,7 +15,7 @@ resource trainer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
     description: 'Submits fine-tuning jobs and registers their models.'
     type: 'CustomRole'
     assignableScopes: [
-      workspaceResourceGroupId
+      subscription().id
     ]
     permissions: [
       {
@@ -44,6 +43,19 @@ resource trainer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
           'Microsoft.MachineLearningServices/workspaces/environments/versions/read'
           'Microsoft.MachineLearningServices/workspaces/environments/versions/write'
           'Microsoft.MachineLearningServices/workspaces/environments/build/action'
+          'Microsoft.MachineLearningServices/workspaces/environments/readSecrets/action'
+          // Logs, metrics and outputs of a job are artifacts; a step with files of its own would bring them as code.
+          'Microsoft.MachineLearningServices/workspaces/metadata/artifacts/read'
+          'Microsoft.MachineLearningServices/workspaces/metadata/artifacts/write'
+          'Microsoft.MachineLearningServices/workspaces/codes/read'
+          'Microsoft.MachineLearningServices/workspaces/codes/write'
+          'Microsoft.MachineLearningServices/workspaces/codes/versions/read'
+          'Microsoft.MachineLearningServices/workspaces/codes/versions/write'
+          // Azure checks them of whoever submits: inputs may be data assets as well.
+          'Microsoft.MachineLearningServices/workspaces/data/read'
+          'Microsoft.MachineLearningServices/workspaces/data/versions/read'
+          'Microsoft.MachineLearningServices/workspaces/datasets/registered/read'
+          'Microsoft.MachineLearningServices/workspaces/datasets/unregistered/read'
           // Inputs and outputs are named by datastore; its secrets are not asked for, there are none.
           'Microsoft.MachineLearningServices/workspaces/datastores/read'
           // Is the cluster there, and healthy; made when it is absent.
@@ -70,7 +82,7 @@ resource deployer 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
     description: 'Makes, tests, asks and removes online endpoints.'
     type: 'CustomRole'
     assignableScopes: [
-      workspaceResourceGroupId
+      subscription().id
     ]
     permissions: [
       {

@@ -15,7 +15,7 @@ param trainerRoleId string
 @description('Id of the role for deploying.')
 param deployerRoleId string
 
-resource workspace 'Microsoft.MachineLearningServices/workspaces@2024-10-01' existing = {
+resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-06-01' existing = {
   name: workspaceName
 }
 

@@ -22,9 +22,6 @@ param containerRegistryName string
 @description('Id of the Application Insights resource.')
 param applicationInsightsId string
 
-@description('Id of the identity of the jobs, attached to the workspace so that serverless jobs can use it too.')
-param jobsIdentityId string
-
 @description('Principal of the identity of the jobs.')
 param jobsPrincipalId string
 
@@ -82,6 +79,7 @@ resource keyVault 'Microsoft.KeyVault/vaults@2023-07-01' = {
       name: 'standard'
     }
     enableRbacAuthorization: true
+    accessPolicies: []
     enableSoftDelete: true
     softDeleteRetentionInDays: 7
     publicNetworkAccess: publicNetworkAccess
@@ -107,7 +105,7 @@ resource containerRegistry 'Microsoft.ContainerRegistry/registries@2023-07-01' =
   }
 }
 
-resource workspace 'Microsoft.MachineLearningServices/workspaces@2024-10-01' = {
+resource workspace 'Microsoft.MachineLearningServices/workspaces@2025-06-01' = {
   name: workspaceName
   location: location
   tags: tags
@@ -117,11 +115,8 @@ resource workspace 'Microsoft.MachineLearningServices/workspaces@2024-10-01' = {
     tier: 'Basic'
   }
   identity: {
-    // The system's identity stays the workspace's own: Azure gives it its roles.
-    type: 'SystemAssigned,UserAssigned'
-    userAssignedIdentities: {
-      '${jobsIdentityId}': {}
-    }
+    // Azure gives this identity its roles; of one that was attached, that would be for us to do.
+    type: 'SystemAssigned'
   }
   properties: {
     friendlyName: workspaceName

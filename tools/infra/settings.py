@@ -28,6 +28,10 @@ HOST_SETTINGS = {
     "AZURE_TOKEN_CREDENTIALS": "azure-identity: which credentials DefaultAzureCredential tries",
     "APPLICATIONINSIGHTS_CONNECTION_STRING": "telemetry of the host and of the app",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "telemetry with an identity instead of the key in the string",
+    # The next three are read by azure-monitor-opentelemetry-exporter: `true`, in any case.
+    "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "the exporter's statistics of itself, off",
+    "APPLICATIONINSIGHTS_SDKSTATS_DISABLED": "the exporter's statistics of what it could not send, off",
+    "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "the exporter's asking how to behave, off",
     "PYTHON_ENABLE_WORKER_EXTENSIONS": "the worker's extensions",
     "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY": "the worker's own OpenTelemetry",
     "AzureFunctionsJobHost__telemetryMode": "the host's OpenTelemetry",
@@ -52,6 +56,20 @@ FLEX_REFUSES = (
     "WEBSITE_RUN_FROM_PACKAGE",
     "WEBSITE_SKIP_CONTENTSHARE_VALIDATION",
     "WEBSITE_VNET_ROUTE_ALL",
+)
+FLEX_REFUSES_OF_A_SITE = (
+    # Source: the same page; else the deployment fails with "... for Flex Consumption sites is invalid".
+    "alwaysOn",
+    "ftpsState",
+    "functionAppScaleLimit",
+    "functionsRuntimeScaleMonitoringEnabled",
+    "javaVersion",
+    "linuxFxVersion",
+    "netFrameworkVersion",
+    "powerShellVersion",
+    "preWarmedInstanceCount",
+    "use32BitWorkerProcess",
+    "windowsFxVersion",
 )
 _CONNECTION_STRING = "DATASET_STORAGE"
 _REFERENCE = re.compile(r"\$\{")
@@ -87,6 +105,7 @@ def check(app: App, deployment: Deployment) -> Iterator[Complaint]:
     found = settings_of(deployment)
     unread = {name for name in found if not _is_read(app, name)}
     yield from _missing(app, found, unread, site.where)
+    yield from _refused_of_a_site(site)
     for name, value in found.items():
         yield from _surplus(app, name, value, name in unread)
         yield from _malformed(app, name, value)
@@ -106,6 +125,14 @@ def _missing(app: App, found: dict[str, Value], unread: set[str], where: Where) 
     if not any(name.startswith("AzureWebJobsStorage") for name in found):
         expected = "AzureWebJobsStorage__accountName, or its three URLs: the host keeps its keys and leases there"
         yield Complaint(where, "the host has no storage", expected, "Add it")
+
+
+def _refused_of_a_site(site: Resource) -> Iterator[Complaint]:
+    configuration = site.at("properties", "siteConfig")
+    for name, value in configuration.entries.items() if configuration is not None else []:
+        if name in FLEX_REFUSES_OF_A_SITE:
+            expected = "none that Flex Consumption refuses"
+            yield Complaint(value.key or value.where, f"siteConfig sets {name}", expected, "Remove it")
 
 
 def _surplus(app: App, name: str, value: Value, is_unread: bool) -> Iterator[Complaint]:

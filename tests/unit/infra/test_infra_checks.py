@@ -97,6 +97,13 @@ MISTAKES: dict[str, tuple[str, str, str, str, int | None]] = {
         "the setting FUNCTIONS_WORKER_RUNTIME is set",
         1,
     ),
+    "a property of the site that Flex Consumption refuses": (
+        "infra/app.bicep",
+        "    functionAppConfig: {\n",
+        "    siteConfig: { ftpsState: 'Disabled' }\n    functionAppConfig: {\n",
+        "siteConfig sets ftpsState",
+        0,
+    ),
     "the storage's key in a setting": (
         "infra/app.bicep",
         "AzureWebJobsStorage__accountName: account.name",
