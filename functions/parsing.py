@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import azure.functions as func
 import msgspec
 
+from shared import typed
 from shared.errors import InvalidRequestError
 
 JOB_EVENT_TYPES = frozenset(
@@ -48,7 +49,7 @@ def job_of(event: Any) -> str | None:
 def body_of(request: func.HttpRequest, form: type[T]) -> T:
     """Read a JSON body. Raises: InvalidRequestError: says which field is wrong."""
     try:
-        return msgspec.json.decode(request.get_body() or b"{}", type=form)
+        return typed.decode(request.get_body() or b"{}", form)
     except msgspec.ValidationError as fault:
         raise InvalidRequestError(f"The body does not fit: {fault}") from fault
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:

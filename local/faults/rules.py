@@ -167,6 +167,8 @@ KINDS: Mapping[str, type[Limits]] = {
     "host": HostKill,
     "clock_skew_s": ClockSkew,
 }
+for _kind in KINDS.values():
+    msgspec.json.Decoder(_kind)  # ready before threads ask: two that make one ready at once crash the process
 _EXPRESSIONS = ("method", "path", "type", "subject", "status", "match", "instance_type", "endpoint")
 
 

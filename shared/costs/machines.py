@@ -11,6 +11,8 @@ from importlib.resources import files
 
 import msgspec
 
+from shared import typed
+
 
 class Gpu(msgspec.Struct, frozen=True):
     """A kind of GPU. tf32: with the shortened 32-bit format where the GPU has one, else as fp32."""
@@ -80,7 +82,7 @@ class PriceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def price_table() -> PriceTable:
     """The table of list prices."""
-    return msgspec.json.decode(files("shared").joinpath("prices.json").read_bytes(), type=PriceTable)
+    return typed.decode(files("shared").joinpath("prices.json").read_bytes(), PriceTable)
 
 
 def machine(size: str) -> Machine:

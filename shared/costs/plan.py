@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from shared import typed
 from shared.dataset.report import Histogram
 
 # The app's own defaults, for a command line that knows no settings; a test holds them against the settings.
@@ -67,4 +68,4 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
         """
         known = {name: hyperparameters[name] for name in cls.__struct_fields__ if name in hyperparameters}
         chosen = {"foundation_model": foundation_model, "instance_type": instance_type, "gpus_per_node": gpus_per_node}
-        return msgspec.convert({**known, **chosen}, cls, strict=False)
+        return typed.convert({**known, **chosen}, cls, strict=False)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from shared import typed
 from shared.dataset.errors import DatasetRejectedError, PrepareOptionsError, UnusableFileError
 from shared.dataset.inputs import Input, read_blocks
 from shared.dataset.isolated import IsolatedCrashError, IsolatedError, IsolatedMemoryError, call
@@ -146,7 +147,7 @@ class _FrameWriter:
 
 def prepare_here(arguments: dict[str, Any], emit: Emit) -> None:
     """Prepare the files named in the arguments, in this process; the child's side of `prepare_apart`."""
-    options = msgspec.convert(arguments["options"], PrepareOptions)
+    options = typed.convert(arguments["options"], PrepareOptions)
     paths = {role: Path(path) for role, path in arguments["paths"].items()}
     samples = Samples(arguments["samples"])
     with ExitStack() as stack:

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from shared import typed
 from shared.dataset.errors import LineTooLongError, UnusableFileError
 from shared.dataset.formats import WRAPPER
 from shared.dataset.lines import BLOCK
 
 # Reads over one value without making objects of it; what follows the value is an error whose place is told.
-_skip_value = msgspec.json.Decoder(msgspec.Raw).decode
+_skip_value = typed.decoder(msgspec.Raw).decode
 _FOLLOWED = re.compile(r"trailing characters \(byte (\d+)\)\Z")
 _BETWEEN = re.compile(rb"[\s,]*")
 _FIRST_KEY = re.compile(rb'\{\s*("(?:[^"\\]|\\.){0,200}")')

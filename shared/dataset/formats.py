@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from shared import typed
 from shared.dataset.encodings import UTF8_MARK, is_utf8, likely_encoding, refuse_wide_encoding, wrong_encoding
 from shared.dataset.errors import UnusableFileError
 
@@ -110,7 +111,7 @@ def _is_spread_over_lines(text: bytes) -> bool:
 
 def _is_json(line: bytes) -> bool:
     try:
-        msgspec.json.decode(line, type=msgspec.Raw)
+        typed.decode(line, msgspec.Raw)
     except (msgspec.DecodeError, RecursionError):
         return False
     return True

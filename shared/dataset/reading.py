@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from shared import typed
 from shared.dataset import formats, layouts, rules
 from shared.dataset.arrays import Cut, cut_values, opening_of
 from shared.dataset.compression import ALWAYS_ALLOWED
@@ -238,7 +239,7 @@ class Reading:
     def _row_of_columns(self, value: dict[str, Any]) -> Row:
         if self._is_strict:
             try:
-                return msgspec.convert(value, Row)
+                return typed.convert(value, Row)
             except msgspec.ValidationError:
                 pass
         return self._row_of(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from shared import typed
 from shared.dataset.options import PrepareOptions
 
 FIRST_LINES = 10
@@ -161,4 +162,4 @@ class Report(msgspec.Struct, kw_only=True):
 
         Raises: msgspec.ValidationError, msgspec.DecodeError: `data` is something else.
         """
-        return msgspec.json.decode(data, type=cls)
+        return typed.decode(data, cls)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared import typed
 from shared.dataset.encodings import is_utf8
 from shared.dataset.errors import RowError
 
@@ -30,7 +31,7 @@ class Row(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
 
 
 encode_row = msgspec.json.Encoder().encode
-decode_row = msgspec.json.Decoder(Row).decode
+decode_row = typed.decoder(Row).decode
 _decode_any = msgspec.json.Decoder().decode
 _MESSAGES = b',"messages":['
 PROMPT_ID = b',"prompt_id":'

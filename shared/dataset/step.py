@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from shared import typed
 from shared.dataset.errors import DatasetError, DatasetRejectedError, PrepareOptionsError
 from shared.dataset.files import REPAIRED, REPORT, TEST, TRAIN, prepare_file
 from shared.dataset.inputs import read_blocks
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     outputs = Outputs(train=asked.train, test=asked.test, findings=asked.findings)
     try:
-        task = msgspec.json.decode(asked.task.read_bytes(), type=Task)
+        task = typed.decode(asked.task.read_bytes(), Task)
         report = run(task, asked.source, outputs)
     except SourceChangedError as error:
         return _fail(outputs, "dataset_gone", str(error))
@@ -179,7 +180,7 @@ def _page(task: Task, report: Report, samples: Samples) -> bytes:
 
     training = None
     if report.usable and task.training is not None:
-        training = estimate(workload_of(report), msgspec.convert(task.training, TrainingPlan))
+        training = estimate(workload_of(report), typed.convert(task.training, TrainingPlan))
     return render(_named(task, report), samples.rows, training)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from shared import typed
 from shared.azureml import registration
 from shared.azureml.evaluation import EvaluationStep
 from shared.evaluation.results import BASE, CANDIDATE, LIVE, Results, Score
@@ -61,7 +62,7 @@ def adopt(context: Context) -> None:
 
 def _evaluation(run: Run, data: bytes) -> Evaluation:
     try:
-        results = msgspec.json.decode(data, type=Results)
+        results = typed.decode(data, Results)
     except msgspec.DecodeError as fault:
         return Evaluation(error=f"{PREPARED}/{run.id}/{RESULTS} cannot be read: {fault}")
     if results.job != run.job_name:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from shared import typed
 from shared.azureml.compute import choose_preparation_compute
 from shared.azureml.preparation import PreparationStep
 from shared.dataset import DatasetRejectedError, PrepareOptionsError, Report
@@ -231,7 +232,7 @@ def _raise_trouble(context: Context) -> None:
     data = blobs.read_small(PREPARED, f"{run.id}/{FAILURE}")
     if data is None:
         return
-    trouble = msgspec.json.decode(data, type=Trouble)
+    trouble = typed.decode(data, Trouble)
     if trouble.reason == DatasetGoneError.reason:
         drop_versions(context)  # a retry cannot help
         raise DatasetGoneError(trouble.message)

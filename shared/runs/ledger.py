@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from shared import typed
 from shared.runs.rows import PARTITION, from_chunks, in_chunks, write_unchanged
 from shared.runs.states import RunState
 from shared.runs.store import RunStore
@@ -43,7 +44,7 @@ class Ledger:
             row = self.store.table.get_entity(PARTITION, self._key)
         except ResourceNotFoundError:
             return Page(), None
-        return msgspec.json.decode(from_chunks(row), type=Page), str(row.metadata["etag"])
+        return typed.decode(from_chunks(row), Page), str(row.metadata["etag"])
 
     def write(self, page: Page, etag: str | None) -> bool:
         """Write it if it is still what was read; False when another worker was faster."""

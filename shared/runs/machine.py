@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-import msgspec
-
+from shared import typed
 from shared.dataset import DatasetRejectedError
 from shared.errors import (
     ConflictError,
@@ -73,7 +72,7 @@ class Limits:
 def limits_of(run: Run, settings: Settings) -> Limits:
     """Return the limits of one run. Waiting for a turn (received, registered) costs nothing and has none."""
     training = settings.max_training_time
-    deploy = msgspec.convert(run.options.get("deploy", {}), DeployOptions, strict=False)
+    deploy = typed.convert(run.options.get("deploy", {}), DeployOptions, strict=False)
     baking = (deploy.bake + PATIENCE) * len(deploy.steps) if deploy.is_blue_green else timedelta()
     return Limits(
         longest={

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from shared import setting_forms as forms
+from shared import typed
 from shared.errors import OptionsError
 from shared.idle.policy import Action, parse_action
 from shared.runs import budget, dataset_options, deploy_options, quality_options
@@ -167,7 +168,7 @@ def checked(options: Mapping[str, Any], source: str) -> dict[str, Any]:
     """
     try:
         # Metadata and YAML carry numbers as text too ("1e-4" is text in YAML 1.1), hence not strict.
-        value = msgspec.convert(options, RunOptions, strict=False)
+        value = typed.convert(options, RunOptions, strict=False)
     except msgspec.ValidationError as fault:
         raise OptionsError(f"{source}: {_readable(str(fault))}") from fault
     for fault_text in _range_faults(value):
@@ -195,7 +196,7 @@ def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def effective(options: Mapping[str, Any], settings: Settings) -> EffectiveOptions:
     """Lay a run's own options over the app's settings."""
-    own = msgspec.convert(options, RunOptions, strict=False)
+    own = typed.convert(options, RunOptions, strict=False)
     hyperparameters = merge([settings.hyperparameters, own.hyperparameters])
     context_window = dataset_options.context_window(own.dataset, hyperparameters)
     return EffectiveOptions(

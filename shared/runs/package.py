@@ -12,7 +12,7 @@ from shared.runs.names import PREPARED
 from shared.storage import Blobs
 
 _ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("shared/__init__.py", "shared/dataset", "shared/costs", "shared/prices.json")
+PARTS = ("shared/__init__.py", "shared/typed.py", "shared/dataset", "shared/costs", "shared/prices.json")
 """What the preparation needs, in the form of paths below the app's root; it imports nothing else of ours."""
 
 EVALUATION_PARTS = ("shared/__init__.py", "shared/evaluation")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shared import typed
 from shared.dataset import PrepareOptions, Report, repair
 from shared.dataset.reasons import REJECTED
 from shared.dataset.rows import Row
@@ -38,7 +39,7 @@ class _TooLargeError(Exception):
 def existing_report(blobs: Blobs, run_id: str) -> Report | None:
     """Return the report that an earlier preparation wrote, None when it did not come so far."""
     data = blobs.read_small(PREPARED, f"{run_id}/report.json")
-    return msgspec.json.decode(data, type=Report) if data else None
+    return typed.decode(data, Report) if data else None
 
 
 def write_report(context: Context, report: Report) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shared import typed
 from shared.runs.fitting import fit
 from shared.runs.pairs import folder_of
 from shared.runs.record import Run, is_in_line, is_under_way, wants_work
@@ -19,7 +20,7 @@ PARTITION = "run"
 # A property holds 64 KiB of UTF-16, so at least 16 Ki characters; the record is spread over as many as it needs.
 CHUNK = 16_000
 NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(Run).decode
+_encode, _decode = msgspec.json.Encoder().encode, typed.decoder(Run).decode
 
 
 def row_key(run_id: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from shared import typed
 from shared.azureml import endpoints
 from shared.azureml.scoring import ask, similarity
 from shared.errors import SmokeTestError, TransientError
@@ -128,7 +129,7 @@ def _tokens_in_training(context: Context) -> dict[str, int]:
     if info is None:
         return {}
     try:
-        return msgspec.json.decode(b"".join(blobs.read(PREPARED, name, info.etag)), type=dict[str, int])
+        return typed.decode(b"".join(blobs.read(PREPARED, name, info.etag)), dict[str, int])
     except msgspec.MsgspecError:
         return {}
 
@@ -143,7 +144,7 @@ def held_out(blobs: Blobs, run_id: str, count: int) -> list[HeldOut]:
     rest = b""
     for block in blobs.read(PREPARED, name, info.etag):
         *lines, rest = (rest + block).split(b"\n")
-        rows += [msgspec.json.decode(line, type=HeldOut) for line in lines[: count - len(rows)] if line]
+        rows += [typed.decode(line, HeldOut) for line in lines[: count - len(rows)] if line]
         if len(rows) >= count:
             break
     return rows

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from shared import typed
 from shared.errors import SweepNotFoundError
 from shared.runs.rows import PARTITION
 from shared.services import Services
@@ -40,7 +41,7 @@ def summaries(services: Services, limit: int) -> list[SweepSummary]:
         results_per_page=limit,
     )
     page = next(rows.by_page(), iter(()))
-    return [msgspec.json.decode(row["Summary"], type=SweepSummary) for row in page][:limit]
+    return [typed.decode(row["Summary"], SweepSummary) for row in page][:limit]
 
 
 def find(services: Services, sweep_id: str) -> SweepReport:
@@ -48,7 +49,7 @@ def find(services: Services, sweep_id: str) -> SweepReport:
     data = services.blobs.read_small(CONTAINER, _blob(sweep_id)) if _is_id(sweep_id) else None
     if data is None:
         raise SweepNotFoundError(sweep_id)
-    return msgspec.json.decode(data, type=SweepReport)
+    return typed.decode(data, SweepReport)
 
 
 def not_reached(services: Services) -> list[str]:

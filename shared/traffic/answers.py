@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from shared import typed
 from shared.errors import RefusedByAzureError
 from shared.traffic.readings import Unread
 
@@ -64,7 +65,7 @@ class _Batch(msgspec.Struct):
     values: list[_Resource]
 
 
-_decode = msgspec.json.Decoder(_Batch).decode
+_decode = typed.decoder(_Batch).decode
 
 
 def from_batch(body: bytes, ids: Iterable[str], metric: str) -> Answers:
@@ -75,7 +76,7 @@ def from_batch(body: bytes, ids: Iterable[str], metric: str) -> Answers:
     """
     try:
         if body.lstrip()[:1] == b'"':  # the SDK has met answers that were JSON in a JSON string
-            body = msgspec.json.decode(body, type=str).encode()
+            body = typed.decode(body, str).encode()
         batch = _decode(body)
     except msgspec.MsgspecError as fault:
         raise RefusedByAzureError(f"reading {metric}: the answer of Azure Monitor is not as documented") from fault

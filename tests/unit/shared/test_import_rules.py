@@ -44,3 +44,16 @@ def test_no_module_imports_an_sdk_when_it_is_imported(path: Path) -> None:
 def test_what_reads_parquet_is_imported_by_nothing_else_when_it_is_imported(path: Path) -> None:
     found = [name for name in imported(path, at_module_level=True) if name.startswith("shared.dataset.parquet")]
     assert found == [] or path.name.startswith("parquet")
+
+
+@pytest.mark.parametrize("path", APP, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_shared_typed_hands_types_to_msgspec(path: Path) -> None:
+    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    found = [
+        name
+        for call in calls
+        if (name := ast.unparse(call.func)) == "msgspec.convert"
+        or (name == "msgspec.json.Decoder" and call.args)
+        or (name == "msgspec.json.decode" and call.keywords)
+    ]
+    assert found == [] or path == ROOT / "shared" / "typed.py"
