@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from shared.dataset.parquet.faults import DamagedError, LackingError
 
 _UNCOMPRESSED = 0
 _WINDOW_LOG = 27  # of Zstandard: 128 MiB
+_scratch = bytearray()  # where pages are unpacked, one after the other: new memory for each takes as long
 
 
 def unpack(codec: int, packed: bytes, size: int) -> bytes:
@@ -43,15 +45,16 @@ def _brotli(packed: bytes, size: int) -> bytes:
     return _into(brotli.decompress_into, packed, size)
 
 
-def _into(decompress: Callable[[bytes, bytearray], int], packed: bytes, size: int) -> bytes:
+def _into(decompress: Callable[[bytes, memoryview], int], packed: bytes, size: int) -> bytes:
     from cramjam import DecompressionError
 
-    data = bytearray(size)
-    try:
-        written = decompress(packed, data)
-    except DecompressionError:
-        raise DamagedError from None
-    return bytes(data) if written == size else b""
+    if len(_scratch) < size:
+        _scratch.extend(bytes(size - len(_scratch)))
+    with memoryview(_scratch)[:size] as place:
+        try:
+            return bytes(place[: decompress(packed, place)])
+        except DecompressionError:
+            raise DamagedError from None
 
 
 def _gzip(packed: bytes, size: int) -> bytes:
@@ -63,7 +66,7 @@ def _gzip(packed: bytes, size: int) -> bytes:
             member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
             data += member.decompress(rest, size - len(data))
             rest = member.unused_data if member.eof else b""
-    except (igzip_lib.IsalError, ValueError, EOFError):
+    except (cast(type[Exception], igzip_lib.IsalError), ValueError, EOFError):
         raise DamagedError from None
     return data
 

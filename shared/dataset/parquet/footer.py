@@ -157,7 +157,7 @@ class _Schema:
         self._leaves = leaves
 
     def root(self) -> Group:
-        element = next(self._elements, {})
+        element = self._next()
         names, children = self._children(element.get(5, 0), (), 0, 0)
         if next(self._elements, None) is not None:
             raise DamagedError
@@ -197,7 +197,7 @@ class _Schema:
     def _leaf(
         self, element: Fields, path: tuple[str, ...], definition: int, repetition: int, *, is_optional: bool
     ) -> Leaf:
-        annotation = {number: element[number] for number in (6, 10) if number in element}
+        annotation: Fields = {number: element[number] for number in (6, 10) if number in element}
         type_, length = element[1], element.get(2, 0)
         leaf = Leaf(len(self._leaves), ".".join(path), type_, length, definition, repetition, is_optional, annotation)
         self._leaves.append(leaf)

@@ -71,7 +71,7 @@ class LeafReader:
             if self._page is None:
                 self.is_at_end = True
                 return
-            self._left = self._page.count
+            self._left = self._page.levels
         assert self._page is not None
         count = min(self._left, _STEP)
         self._left -= count

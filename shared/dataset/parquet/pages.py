@@ -21,9 +21,9 @@ _MOST_HEADER_BYTES = 16 * 1024 * 1024  # old writers put the smallest and the la
 
 
 class Page(NamedTuple):
-    """count: of its levels; a value belongs to each that is the highest. None: all levels are 0."""
+    """levels: how many there are; a value belongs to each that is the highest. None: all levels are 0."""
 
-    count: int
+    levels: int
     repetitions: Hybrid | None
     definitions: Hybrid | None
     values: Values
@@ -50,14 +50,14 @@ class _Column:
                 self._keep_dictionary(header[7], unpack(self._codec, packed, size))
             elif kind in (_DATA, _DATA_2):
                 page = self._page(header[5], packed, size) if kind == _DATA else self._page_2(header[8], packed, size)
-                found += page.count
+                found += page.levels
                 yield page
 
     def _next(self) -> tuple[Fields, bytes]:
         """The header of the next page, and its bytes."""
         header, start = self._header()
         size, self._at = header[3], start + header[3]
-        if not (0 <= size and self._at <= self._end and header[2] >= 0):
+        if not (size >= 0 and self._at <= self._end and header[2] >= 0):
             raise DamagedError
         packed = os.pread(self._descriptor, size, start)
         if len(packed) < size or (4 in header and zlib.crc32(packed) != header[4] & 0xFFFFFFFF):
