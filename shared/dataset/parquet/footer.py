@@ -6,6 +6,7 @@ The format: parquet.thrift of apache/parquet-format; LogicalTypes.md says how ol
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -171,7 +172,7 @@ class _Schema:
 
     def _field(self, path: tuple[str, ...], definition: int, repetition: int) -> tuple[str, Node]:
         element = self._next()
-        name = element[4].decode("utf-8", "replace")
+        name = sys.intern(element[4].decode("utf-8", "replace"))
         path = (*path, name)
         if len(path) > _MOST_NESTED:
             raise DamagedError
