@@ -6,17 +6,16 @@ to gigabytes; the memory limit of the process ends that.
 
 from __future__ import annotations
 
-import os
+import io
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from shared.dataset.errors import UnusableFileError
 from shared.dataset.parquet.columns import choose_columns
 from shared.dataset.parquet.faults import DamagedError, EncryptedError, LackingError, TooLargeError
-from shared.dataset.parquet.footer import RowGroup, read_footer
+from shared.dataset.parquet.footer import RowGroup, read_at, read_footer
 from shared.dataset.parquet.leaves import LeafReader
 from shared.dataset.parquet.rows import rows_of
 
@@ -52,7 +51,7 @@ class Batches:
 
     def __init__(self, path: Path, max_row_bytes: int, max_unpacked_bytes: int | None) -> None:
         self._path = path
-        with _opened(path) as file:
+        with path.open("rb", buffering=0) as file:
             _check_frame(file)
             try:
                 self._footer = read_footer(file)
@@ -71,7 +70,7 @@ class Batches:
         self.unpacked_bytes = 0
 
     def __iter__(self) -> Iterator[Rows]:
-        with _opened(self._path) as file:
+        with self._path.open("rb", buffering=0) as file:
             for number, group in enumerate(self._footer.groups):
                 before = self.rows_read
                 try:
@@ -89,7 +88,7 @@ class Batches:
 
     # One row group
 
-    def _group(self, file: int, group: RowGroup) -> Iterator[Rows]:
+    def _group(self, file: BinaryIO, group: RowGroup) -> Iterator[Rows]:
         chunks = self._footer.chunks(group, self._leaves)
         readers = [
             LeafReader(file, chunk, leaf, self._max_row_bytes) for chunk, leaf in zip(chunks, self._leaves, strict=True)
@@ -167,19 +166,10 @@ def _measured(value: Any) -> int:
     return len(value.encode() if isinstance(value, str) else value) if isinstance(value, str | bytes) else 8
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        yield file
-    finally:
-        os.close(file)
-
-
-def _check_frame(file: int) -> None:
+def _check_frame(file: BinaryIO) -> None:
     """A Parquet file starts and ends with its mark; before the last one stands the size of the footer."""
-    size = os.fstat(file).st_size
-    head, tail = os.pread(file, 4, 0), os.pread(file, 8, max(0, size - 8))
+    size = file.seek(0, io.SEEK_END)
+    head, tail = read_at(file, 0, 4), read_at(file, max(0, size - 8), 8)
     if _ENCRYPTED_MAGIC in (head, tail[4:]):
         raise _encrypted()
     if head != _MAGIC:

@@ -5,11 +5,11 @@ The format: parquet.thrift of apache/parquet-format; LogicalTypes.md says how ol
 
 from __future__ import annotations
 
-import os
+import io
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from shared.dataset.parquet.faults import DamagedError, EncryptedError
 from shared.dataset.parquet.thrift import Fields, Reader
@@ -79,9 +79,10 @@ class RowGroup(NamedTuple):
 
 @dataclass(frozen=True)
 class Footer:
-    """rows: as the file says."""
+    """data: its bytes; start: where they are in the file, behind all pages. rows: as the file says."""
 
     data: bytes = field(repr=False)
+    start: int
     rows: int
     root: Group
     leaves: list[Leaf]
@@ -92,23 +93,32 @@ class Footer:
         found = Reader(self.data, group.at).struct()[1]
         if len(found) != len(self.leaves):
             raise DamagedError
-        return [_chunk(found[leaf.number], leaf) for leaf in wanted]
+        chunks = [_chunk(found[leaf.number], leaf) for leaf in wanted]
+        if any(chunk.start + chunk.size > self.start for chunk in chunks):
+            raise DamagedError
+        return chunks
 
 
-def read_footer(descriptor: int) -> Footer:
+def read_at(file: BinaryIO, at: int, size: int) -> bytes:
+    """Read bytes of an unbuffered file. Returns: fewer where it ends."""
+    file.seek(at)
+    return file.read(size)
+
+
+def read_footer(file: BinaryIO) -> Footer:
     """Read the footer of a file that has one.
 
     Raises: EncryptedError, DamagedError, and whatever Python raises when bytes are not what they should be.
     """
-    end = os.fstat(descriptor).st_size - 8
-    size = int.from_bytes(os.pread(descriptor, 4, end), "little")
+    end = file.seek(0, io.SEEK_END) - 8
+    size = int.from_bytes(read_at(file, end, 4), "little")
     if not 0 < size <= min(end - 4, _MOST_BYTES):
         raise DamagedError
-    data = os.pread(descriptor, size, end - size)
+    data = read_at(file, end - size, size)
     elements, rows, groups = _parts(Reader(data))
     leaves: list[Leaf] = []
     root = _Schema(elements, leaves).root()
-    return Footer(data, rows, root, leaves, groups)
+    return Footer(data, end - size, rows, root, leaves, groups)
 
 
 def _parts(reader: Reader) -> tuple[list[Fields], int, list[RowGroup]]:
@@ -219,7 +229,9 @@ class _Schema:
             return Group(LIST, definition, repetition, is_optional, ("",), (item,))
         names, children = self._children(count, *below)
         if shape == MAP and count != 2:
-            raise DamagedError
+            if count != 1:
+                raise DamagedError
+            shape = LIST  # keys alone
         return Group(shape, definition, repetition, is_optional, names, children)
 
     def _next(self) -> Fields:

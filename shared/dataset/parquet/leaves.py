@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from shared.dataset.parquet.faults import DamagedError, TooLargeError
 from shared.dataset.parquet.footer import Chunk, Leaf
@@ -26,9 +26,9 @@ class LeafReader:
     Raises: DamagedError, LackingError, LookupError, ValueError, MemoryError; TooLargeError: a row takes more bytes.
     """
 
-    def __init__(self, descriptor: int, chunk: Chunk, leaf: Leaf, max_row_bytes: int) -> None:
+    def __init__(self, file: BinaryIO, chunk: Chunk, leaf: Leaf, max_row_bytes: int) -> None:
         self._leaf, self._max_row_bytes = leaf, max_row_bytes
-        self._pages = pages(descriptor, chunk, leaf)
+        self._pages = pages(file, chunk, leaf)
         self._page: Page | None = None
         self._left = 0  # levels of the page
         self._repetitions: list[int] = []

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from shared.dataset.parquet.codecs import unpack
 from shared.dataset.parquet.encodings import Hybrid
 from shared.dataset.parquet.faults import DamagedError, LackingError
-from shared.dataset.parquet.footer import Chunk, Leaf
+from shared.dataset.parquet.footer import Chunk, Leaf, read_at
 from shared.dataset.parquet.thrift import Fields, Reader
 from shared.dataset.parquet.values import Dictionary, Values, decoded, dictionary_of
 
@@ -29,14 +28,14 @@ class Page(NamedTuple):
     values: Values
 
 
-def pages(descriptor: int, chunk: Chunk, leaf: Leaf) -> Iterator[Page]:
+def pages(file: BinaryIO, chunk: Chunk, leaf: Leaf) -> Iterator[Page]:
     """Read the data pages of a column, and its dictionary before them."""
-    return _Column(descriptor, chunk, leaf).pages()
+    return _Column(file, chunk, leaf).pages()
 
 
 class _Column:
-    def __init__(self, descriptor: int, chunk: Chunk, leaf: Leaf) -> None:
-        self._descriptor, self._codec, self._leaf = descriptor, chunk.codec, leaf
+    def __init__(self, file: BinaryIO, chunk: Chunk, leaf: Leaf) -> None:
+        self._file, self._codec, self._leaf = file, chunk.codec, leaf
         self._at, self._end = chunk.start, chunk.start + chunk.size
         self._values = chunk.values
         self._dictionary: Dictionary | None = None
@@ -59,7 +58,7 @@ class _Column:
         size, self._at = header[3], start + header[3]
         if not (size >= 0 and self._at <= self._end and header[2] >= 0):
             raise DamagedError
-        packed = os.pread(self._descriptor, size, start)
+        packed = read_at(self._file, start, size)
         if len(packed) < size or (4 in header and zlib.crc32(packed) != header[4] & 0xFFFFFFFF):
             raise DamagedError
         return header, packed
@@ -67,7 +66,7 @@ class _Column:
     def _header(self) -> tuple[Fields, int]:
         size = _HEADER_BYTES
         while self._at < self._end:
-            reader = Reader(os.pread(self._descriptor, min(size, self._end - self._at), self._at))
+            reader = Reader(read_at(self._file, self._at, min(size, self._end - self._at)))
             try:
                 return reader.struct(), self._at + reader.at
             except (IndexError, DamagedError):

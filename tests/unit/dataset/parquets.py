@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 I32, I64, BINARY, LIST, STRUCT = 5, 6, 8, 9, 12
-UNCOMPRESSED, GZIP, ZSTD, LZO = 0, 2, 6, 3
+UNCOMPRESSED, SNAPPY, GZIP, ZSTD, LZO = 0, 1, 2, 6, 3
 PLAIN, RLE, RLE_DICTIONARY = 0, 3, 8
 BYTE_ARRAY, UTF8 = 6, 0
 DATA_PAGE, DICTIONARY_PAGE = 0, 2
@@ -63,7 +63,7 @@ def repeated(index: int, count: int) -> bytes:
 
 
 def compress(data: bytes, codec: int) -> bytes:
-    name = {ZSTD: "zstd", GZIP: "gzip"}.get(codec)
+    name = {ZSTD: "zstd", GZIP: "gzip", SNAPPY: "snappy"}.get(codec)
     packed: bytes = pa.compress(data, name, asbytes=True) if name else data
     return packed
 
