@@ -199,7 +199,7 @@ class Deltas:
         if not 0 < miniblocks <= block <= _MOST_IN_BLOCK or block % miniblocks or block // miniblocks % 8:
             raise DamagedError
         if left:
-            yield number
+            yield number % modulus if number < 0 and most == modulus - 1 else number
             left -= 1
         while left > 0:
             least, self.at = _signed(data, self.at)
