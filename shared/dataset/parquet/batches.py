@@ -26,7 +26,18 @@ _BATCH_BYTES = 256 * 1024
 _BATCH_ROWS = 512
 _BUFFERED_BYTES = 16 * 1024 * 1024  # of all columns together, where rows turn out larger than expected
 _ROW_BYTES = 100  # what a row counts beside its values: about what JSON takes. Rows of nothing are not free
-_DAMAGED = (DamagedError, OSError, ValueError, TypeError, LookupError, ArithmeticError, RecursionError, struct.error)
+# What is missing, of another kind or too large in the footer or in a page's header shows where it is used.
+_DAMAGED = (
+    DamagedError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 _MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 
 

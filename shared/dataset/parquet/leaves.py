@@ -84,7 +84,7 @@ class LeafReader:
         if page.repetitions:
             repetitions = page.repetitions.take(count)
             self._starts += [at for at, level in enumerate(repetitions, first) if not level]
-            if not self._starts:
+            if self._starts[:1] != [0]:
                 raise DamagedError  # the first row has no beginning
         else:
             repetitions = [0] * count

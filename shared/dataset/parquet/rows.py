@@ -70,8 +70,10 @@ def _lists(node: Group, columns: Columns) -> list[Any]:
     items = _entries(node, inner) if node.shape == MAP else _values(node.children[0], inner)
     levels = _first(node, columns)
     found: list[Any]
-    if len(items) == len(levels.repetitions):  # none of the lists is null or empty
+    starts: list[int] = []
+    if len(items) == len(levels.repetitions):  # none of the lists is null or empty, nothing repeats deeper
         starts = [at for at, repetition in enumerate(levels.repetitions) if repetition <= node.repetition]
+    if starts[:1] == [0]:
         found = [items[start:end] for start, end in pairwise([*starts, len(items)])]
     else:
         found = _sparse_lists(node, levels, iter(items))
