@@ -37,10 +37,10 @@ class Hybrid:
         self._used = 0
 
     @classmethod
-    def of_bits(cls, data: bytes) -> Hybrid:
+    def of_bits(cls, data: bytes, at: int) -> Hybrid:
         """Packed bits, without the header of a run."""
-        bits = cls(data, 0, len(data), 1)
-        bits._groups = len(data)
+        bits = cls(data, at, len(data), 1)
+        bits._groups = len(data) - at
         return bits
 
     def take(self, count: int) -> list[int]:
@@ -124,8 +124,8 @@ def _signed(data: bytes, at: int) -> tuple[int, int]:
 class Fixed:
     """PLAIN numbers. code: of the struct module."""
 
-    def __init__(self, data: bytes, code: str) -> None:
-        self._data, self._code, self._at = data, code, 0
+    def __init__(self, data: bytes, at: int, code: str) -> None:
+        self._data, self._at, self._code = data, at, code
         self._size = struct.calcsize("<" + code)
 
     def take(self, count: int) -> Sequence[Any]:
@@ -139,8 +139,8 @@ class Fixed:
 class Texts:
     """PLAIN texts: the size of each before it."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data, self._at = data, at
 
     def take(self, count: int) -> list[bytes]:
         """See Decoder."""
@@ -173,7 +173,7 @@ class Truths:
 class Deltas:
     """DELTA_BINARY_PACKED: whole numbers by their differences. bits: of the column's type."""
 
-    def __init__(self, data: bytes, at: int = 0, *, bits: int = 64, is_signed: bool = True) -> None:
+    def __init__(self, data: bytes, at: int, *, bits: int = 64, is_signed: bool = True) -> None:
         self._data, self.at = data, at
         self._modulus = 1 << bits
         self._most = (self._modulus >> 1 if is_signed else self._modulus) - 1
@@ -231,7 +231,7 @@ class Deltas:
 class DeltaTexts:
     """DELTA_LENGTH_BYTE_ARRAY: the sizes of all texts, then the texts."""
 
-    def __init__(self, data: bytes, at: int = 0) -> None:
+    def __init__(self, data: bytes, at: int) -> None:
         sizes = Deltas(data, at, bits=32)
         self._sizes = iter(sizes.rest())
         self._data, self._at = data, sizes.at
@@ -252,8 +252,8 @@ class DeltaTexts:
 class PrefixedTexts:
     """DELTA_BYTE_ARRAY: how much of the text before each begins with, then the rest of it."""
 
-    def __init__(self, data: bytes) -> None:
-        prefixes = Deltas(data, bits=32)
+    def __init__(self, data: bytes, at: int) -> None:
+        prefixes = Deltas(data, at, bits=32)
         self._prefixes = iter(prefixes.rest())
         self._rests = DeltaTexts(data, prefixes.at)
         self._last = b""

@@ -67,6 +67,7 @@ class LeafReader:
 
     def _read(self) -> None:
         while not self._left:
+            self._page = None  # before there is the next one
             self._page = next(self._pages, None)
             if self._page is None:
                 self.is_at_end = True

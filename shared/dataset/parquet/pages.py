@@ -43,14 +43,23 @@ class _Column:
     def pages(self) -> Iterator[Page]:
         found = 0
         while found < self._values:
-            header, packed = self._next()
-            kind, size = header[1], header[2]
-            if kind == _DICTIONARY:
-                self._keep_dictionary(header[7], unpack(self._codec, packed, size))
-            elif kind in (_DATA, _DATA_2):
-                page = self._page(header[5], packed, size) if kind == _DATA else self._page_2(header[8], packed, size)
+            page = self._page(*self._next())
+            if page is not None:
                 found += page.levels
                 yield page
+            del page  # it may be large, and so may the next one
+
+    def _page(self, header: Fields, packed: bytes) -> Page | None:
+        kind, size = header[1], header[2]
+        if kind == _DATA:
+            return self._page_1(header[5], packed, size)
+        if kind == _DATA_2:
+            return self._page_2(header[8], packed, size)
+        if kind == _DICTIONARY:
+            if header[7].get(2) not in (_PLAIN, _PLAIN_DICTIONARY):
+                raise LackingError
+            self._dictionary = dictionary_of(unpack(self._codec, packed, size), header[7][1], self._leaf)
+        return None
 
     def _next(self) -> tuple[Fields, bytes]:
         """The header of the next page, and its bytes."""
@@ -75,16 +84,11 @@ class _Column:
                 size *= 16
         raise DamagedError
 
-    def _keep_dictionary(self, header: Fields, data: bytes) -> None:
-        if header.get(2) not in (_PLAIN, _PLAIN_DICTIONARY):
-            raise LackingError
-        self._dictionary = dictionary_of(data, header[1], self._leaf)
-
-    def _page(self, header: Fields, packed: bytes, size: int) -> Page:
+    def _page_1(self, header: Fields, packed: bytes, size: int) -> Page:
         data = unpack(self._codec, packed, size)
         repetitions, at = self._levels(data, 0, self._leaf.repetition, header.get(4))
         definitions, at = self._levels(data, at, self._leaf.definition, header.get(3))
-        return self._built(header[1], repetitions, definitions, header[2], data[at:])
+        return self._built(header[1], repetitions, definitions, header[2], data, at)
 
     def _levels(self, data: bytes, at: int, most: int, encoding: int | None) -> tuple[Hybrid | None, int]:
         """Levels of a page of version 1: their size, then they. Returns: where what follows begins."""
@@ -106,14 +110,14 @@ class _Column:
         leaf = self._leaf
         repetitions = Hybrid(packed, 0, first, leaf.repetition.bit_length()) if leaf.repetition else None
         definitions = Hybrid(packed, first, second, leaf.definition.bit_length()) if leaf.definition else None
-        data = packed[second:]
-        if header.get(7, True):
-            data = unpack(self._codec, data, size - second)
-        return self._built(header[1], repetitions, definitions, header[4], data)
+        if not header.get(7, True):
+            return self._built(header[1], repetitions, definitions, header[4], packed, second)
+        data = unpack(self._codec, memoryview(packed)[second:], size - second)
+        return self._built(header[1], repetitions, definitions, header[4], data, 0)
 
     def _built(
-        self, count: int, repetitions: Hybrid | None, definitions: Hybrid | None, encoding: int, data: bytes
+        self, levels: int, repetitions: Hybrid | None, definitions: Hybrid | None, encoding: int, data: bytes, at: int
     ) -> Page:
-        if count < 0:
+        if levels < 0:
             raise DamagedError
-        return Page(count, repetitions, definitions, decoded(encoding, data, self._leaf, self._dictionary))
+        return Page(levels, repetitions, definitions, decoded(encoding, data, at, self._leaf, self._dictionary))

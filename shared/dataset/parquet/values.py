@@ -46,36 +46,40 @@ class Dictionary(NamedTuple):
 
 def dictionary_of(data: bytes, count: int, leaf: Leaf) -> Dictionary:
     """Decode the dictionary of a column."""
-    return Dictionary(*_plain(data, leaf).take(count))
+    return Dictionary(*_plain(data, 0, leaf).take(count))
 
 
-def decoded(encoding: int, data: bytes, leaf: Leaf, dictionary: Dictionary | None) -> Values:
-    """What decodes the values of a page. Raises: LackingError: not known here, for a column of this type."""
+def decoded(encoding: int, data: bytes, at: int, leaf: Leaf, dictionary: Dictionary | None) -> Values:
+    """What decodes the values of a page, from a place on.
+
+    Raises: LackingError: an encoding that is not known here, for a column of this type.
+    """
     if encoding in (_PLAIN_DICTIONARY, _RLE_DICTIONARY):
         if dictionary is None:
             raise DamagedError
-        width = data[0] if data else 0  # a page of nulls alone
-        return _Entries(dictionary, Hybrid(data, 1, len(data), width))
+        width = data[at] if at < len(data) else 0  # a page of nulls alone
+        return _Entries(dictionary, Hybrid(data, at + 1, len(data), width))
     if encoding == _PLAIN:
-        return _plain(data, leaf)
+        return _plain(data, at, leaf)
     if leaf.type == BYTE_ARRAY and encoding in (_DELTA_SIZES, _DELTA_TEXTS):
-        return _Texts(DeltaTexts(data) if encoding == _DELTA_SIZES else PrefixedTexts(data))
+        return _Texts(DeltaTexts(data, at) if encoding == _DELTA_SIZES else PrefixedTexts(data, at))
     if leaf.type in (INT32, INT64) and encoding == _DELTAS:
-        return _Numbers(Deltas(data, bits=64 if leaf.type == INT64 else 32, is_signed=not _is_unsigned(leaf)))
+        return _Numbers(Deltas(data, at, bits=64 if leaf.type == INT64 else 32, is_signed=not _is_unsigned(leaf)))
     if leaf.type in _CODES and encoding == _SPLIT:
         code = _code(leaf)
-        return _Numbers(Fixed(joined_streams(data, struct.calcsize("<" + code)), code))
+        return _Numbers(Fixed(joined_streams(data[at:], struct.calcsize("<" + code)), 0, code))
     if leaf.type == BOOLEAN and encoding == _RLE:
-        return _Numbers(Truths(Hybrid(data, 4, 4 + int.from_bytes(data[:4], "little"), 1)))
+        start = at + 4
+        return _Numbers(Truths(Hybrid(data, start, start + int.from_bytes(data[at:start], "little"), 1)))
     raise LackingError
 
 
-def _plain(data: bytes, leaf: Leaf) -> Values:
+def _plain(data: bytes, at: int, leaf: Leaf) -> Values:
     if leaf.type == BYTE_ARRAY:
-        return _Texts(Texts(data))
+        return _Texts(Texts(data, at))
     if leaf.type == BOOLEAN:
-        return _Numbers(Truths(Hybrid.of_bits(data)))
-    return _Numbers(Fixed(data, _code(leaf)))
+        return _Numbers(Truths(Hybrid.of_bits(data, at)))
+    return _Numbers(Fixed(data, at, _code(leaf)))
 
 
 def _code(leaf: Leaf) -> str:

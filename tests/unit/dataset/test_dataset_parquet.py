@@ -273,7 +273,7 @@ HOSTILE = {
     "nested dictionary bomb": (_nested_bomb, "unpack to more than"),
     "zstd page bomb": (lambda: _page(250_000_000, ZSTD), "needs more memory than there is"),
     "gzip page bomb": (lambda: _page(250_000_000, GZIP), "needs more memory than there is"),
-    "page that claims 2 GB": (lambda: _claimed(2**31 - 1), "cannot be read"),
+    "page that claims 2 GB": (lambda: _claimed(2**31 - 1), "needs more memory than there is"),
     "Snappy page that claims 2 GB": (lambda: _claimed(2**31 - 1, SNAPPY), "needs more memory than there is"),
     "page that claims less than nothing": (lambda: _claimed(-5), "cannot be read"),
     "huge text in one row": (lambda: parquets.parquet([texts("text", b"x" * 200_000_000)], 1), "row 1 of the"),
