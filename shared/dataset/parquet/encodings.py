@@ -70,7 +70,7 @@ class Hybrid:
         else:
             self._at = at + (self._width + 7) // 8
             self._repeated, self._number = header >> 1, int.from_bytes(self._data[at : self._at], "little")
-        if self._at > self._end:
+        if self._at > self._end or not header >> 1:  # a run of none would be a way to waste time
             raise DamagedError
 
     def _unpack(self) -> None:

@@ -247,6 +247,7 @@ def test_maps_of_every_age_are_objects(converted: int, tmp_path: Path) -> None:
         levels(0, 1) + levels(3, 3) + plain(b"a"),  # fewer texts than there are said to be
         levels(0) + levels(3, 3) + plain(b"a", b"b"),  # fewer levels
         levels(0, 1)[:-1] + b"\xff" * 4,
+        b"\x06\x00\x00\x00\x00\x00\x02\x00\x02\x01" + levels(3, 3) + plain(b"a", b"b"),  # a run of none
     ],
 )
 def test_levels_that_contradict_each_other_are_damage(page: bytes, tmp_path: Path) -> None:
