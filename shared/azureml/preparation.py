@@ -19,7 +19,7 @@ from shared.azureml.compute import SERVERLESS
 
 NODE = "prepare_dataset"
 ENVIRONMENT = "finetune-dataset-preparation"
-PACKAGES = ("backports.zstd", "isal", "msgspec", "pyarrow", "xxhash")
+PACKAGES = ("backports.zstd", "cramjam", "isal", "msgspec", "xxhash")
 """What the dataset package imports. The step gets the versions that this app itself runs with."""
 
 OPTIONAL = ("tokenizers",)

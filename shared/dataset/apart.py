@@ -1,4 +1,4 @@
-"""Preparation in a process of its own, for what is read by native code: Parquet.
+"""Preparation in a process of its own, for files that decide how much memory it takes to read them: Parquet.
 
 A Parquet file's author chooses how much memory its pages take and what they claim to be. A child with a memory limit
 bears that: whatever becomes of it, the caller lives, and the memory goes back to the system.
@@ -115,7 +115,6 @@ def _receive(
         arguments,
         memory_bytes=memory_bytes,
         silence_s=SILENCE_S,
-        without=("numpy",),  # pyarrow does not need it, and it takes as long to load as pyarrow itself
     )
     for kind, data in frames:
         if kind in outputs:

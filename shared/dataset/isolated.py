@@ -1,7 +1,8 @@
 """Run a function in a child process that a hostile file may fill, hang or crash without harm.
 
-Libraries in C++ read some formats. They may abort when memory runs out, or worse; and what they took is rarely given
-back. The child has a memory limit and no secrets in its environment, and is gone when the iterator is.
+A file's author decides how much memory it takes to read it, and native code unpacks it, which may abort when memory
+runs out, or worse; and what was taken is rarely given back. The child has a memory limit and no secrets in its
+environment, and is gone when the iterator is.
 
 The request goes in through the child's stdin, which stays open: its end tells the child that the parent died. (A signal
 on the parent's death would come when the *thread* ends that started the child.) Frames come out through what was its
@@ -38,12 +39,12 @@ RAN_OUT_OF_MEMORY, FAILED = b"M", b"E"
 _ENVIRONMENT = ("PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT")
 # One thread, one heap: threads would cost memory, not save time on the cores a function has.
 _FRUGAL = {
-    "ARROW_DEFAULT_MEMORY_POOL": "system",
-    "ARROW_IO_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
 }
+# How libraries in C++ and in Rust abort when memory runs out, and how Python says it.
+_OUT_OF_MEMORY = (b"bad_alloc", b"memory allocation of", b"MemoryError")
 
 
 class IsolatedError(DatasetError):
@@ -72,18 +73,16 @@ def call(
     *,
     memory_bytes: int,
     silence_s: float,
-    without: Sequence[str] = (),
 ) -> Iterator[tuple[str, bytes]]:
     """Run `module:function(arguments, emit)` in a child process; yield the (kind, data) it emits, as they come.
 
     Args: arguments: JSON values. memory_bytes: limit of the child's private memory, interpreter and libraries included
     (where the platform has RLIMIT_DATA). silence_s: how long the child may send nothing while it is waited for.
-    without: modules the child is to take for not installed, such as an optional dependency that costs time and memory.
 
     The child is killed when the iterator is closed, dropped or raises.
     Raises: IsolatedMemoryError, IsolatedCrashError, IsolatedSilentError; IsolatedError: any other exception.
     """
-    request = {"function": function, "arguments": arguments, "memory_bytes": memory_bytes, "without": list(without)}
+    request = {"function": function, "arguments": arguments, "memory_bytes": memory_bytes}
     with _Child(function, silence_s) as child:
         child.ask(json.dumps(request).encode())
         while True:
@@ -195,8 +194,7 @@ class _Child:
             return IsolatedCrashError(f"the process of {self._function} fell silent", "closed")
         self._listen_to_the_end()
         failure = _signal_name(-code) if code < 0 else f"exit code {code}"
-        # libstdc++ aborts with these words when nobody catches that memory ran out.
-        if b"bad_alloc" in self._heard or b"MemoryError" in self._heard:
+        if any(words in self._heard for words in _OUT_OF_MEMORY):
             return IsolatedMemoryError(f"{self._function} ran out of memory in its process ({failure})", failure)
         return IsolatedCrashError(f"the process of {self._function} died ({failure})", failure)
 

@@ -50,12 +50,6 @@ def fail(arguments: dict[str, Any], emit: Emit) -> None:
     raise KeyError("text of a conversation")
 
 
-def needs_colorsys(arguments: dict[str, Any], emit: Emit) -> None:
-    import colorsys
-
-    emit("imported", colorsys.__name__.encode())
-
-
 def hoard(arguments: dict[str, Any], emit: Emit) -> None:
     held = []
     while True:
@@ -65,6 +59,12 @@ def hoard(arguments: dict[str, Any], emit: Emit) -> None:
 def hoard_in_cpp(arguments: dict[str, Any], emit: Emit) -> None:
     """End as C++ does when nobody catches that memory ran out."""
     os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n")
+    os.abort()
+
+
+def hoard_in_rust(arguments: dict[str, Any], emit: Emit) -> None:
+    """End as Rust does when there is no memory."""
+    os.write(2, b"memory allocation of 8388608 bytes failed\n")
     os.abort()
 
 

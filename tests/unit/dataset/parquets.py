@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 I32, I64, BINARY, LIST, STRUCT = 5, 6, 8, 9, 12
-UNCOMPRESSED, GZIP, ZSTD, LZO = 0, 2, 6, 3
+UNCOMPRESSED, SNAPPY, GZIP, ZSTD, LZO = 0, 1, 2, 6, 3
 PLAIN, RLE, RLE_DICTIONARY = 0, 3, 8
 BYTE_ARRAY, UTF8 = 6, 0
+REQUIRED, OPTIONAL, REPEATED = 0, 1, 2
 DATA_PAGE, DICTIONARY_PAGE = 0, 2
 
 Fields = dict[int, tuple[int, Any]]
@@ -63,7 +64,7 @@ def repeated(index: int, count: int) -> bytes:
 
 
 def compress(data: bytes, codec: int) -> bytes:
-    name = {ZSTD: "zstd", GZIP: "gzip"}.get(codec)
+    name = {ZSTD: "zstd", GZIP: "gzip", SNAPPY: "snappy"}.get(codec)
     packed: bytes = pa.compress(data, name, asbytes=True) if name else data
     return packed
 
@@ -98,6 +99,7 @@ class Column:
     codec: int = UNCOMPRESSED
     rows: int = 0
     dictionary: bytes = b""
+    crypto: bool = False
     body: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,23 +118,47 @@ class Column:
         }
         if self.dictionary:
             metadata[11] = (I64, at)
-        return {2: (I64, at), 3: (STRUCT, metadata)}
+        found: Fields = {2: (I64, at), 3: (STRUCT, metadata)}
+        return found | {8: (STRUCT, {1: (STRUCT, {})})} if self.crypto else found
 
 
-def parquet(columns: Sequence[Column], rows: int, *, footer_rows: int | None = None, size: int | None = None) -> bytes:
-    """A file of one row group. footer_rows: a lie about the rows of the file; size: about the footer's bytes."""
+def element(name: str, *, occurs: int = REQUIRED, children: int = 0, converted: int | None = None) -> Fields:
+    """An element of a schema: a text, or what holds the elements after it. converted: a ConvertedType."""
+    found: Fields = {3: (I32, occurs), 4: (BINARY, name)}
+    found |= {5: (I32, children)} if children else {1: (I32, BYTE_ARRAY), 6: (I32, UTF8)}
+    return found if converted is None else found | {6: (I32, converted)}
+
+
+def levels(*numbers: int) -> bytes:
+    """Levels as a page of version 1 holds them, each a run of its own."""
+    runs = b"".join(bytes([2, number]) for number in numbers)
+    return len(runs).to_bytes(4, "little") + runs
+
+
+def parquet(
+    columns: Sequence[Column],
+    rows: int,
+    *,
+    footer_rows: int | None = None,
+    size: int | None = None,
+    schema: Sequence[Fields] = (),
+) -> bytes:
+    """A file of one row group. footer_rows: a lie about the rows of the file; size: about the footer's bytes.
+
+    schema: one field with all that is in it, instead of required texts.
+    """
     body, chunks = b"PAR1", []
     for column in columns:
         chunks.append(column.footer(len(body)))
         body += column.body
-    schema: list[Fields] = [{4: (BINARY, "schema"), 5: (I32, len(columns))}]
-    schema += [{1: (I32, BYTE_ARRAY), 3: (I32, 0), 4: (BINARY, column.name), 6: (I32, UTF8)} for column in columns]
+    root: Fields = {4: (BINARY, "schema"), 5: (I32, 1 if schema else len(columns))}
+    elements = [root, *(schema or [element(column.name) for column in columns])]
     group: Fields = {1: (LIST, (STRUCT, chunks)), 2: (I64, len(body)), 3: (I64, rows)}
     footer = thrift(
         STRUCT,
         {
             1: (I32, 1),
-            2: (LIST, (STRUCT, schema)),
+            2: (LIST, (STRUCT, elements)),
             3: (I64, rows if footer_rows is None else footer_rows),
             4: (LIST, (STRUCT, [group])),
         },
