@@ -241,6 +241,10 @@ class Settings:
         "SWEEP_SCHEDULE", forms.schedule, None, "When idle endpoints are looked for, such as 0 */15 * * * *"
     )
 
+    def price(self, size: str) -> float | None:
+        """Return what PRICES says an hour of a VM size costs, None where the list price holds."""
+        return next((usd for name, usd in self.prices.items() if name.lower() == size.lower()), None)
+
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, *, config_dir: Path | None = None) -> Settings:
         """Read the settings from the environment, the workspace's ids also from `config.json`.

@@ -44,7 +44,7 @@ class Quantities:
 
     def __init__(self, workload: Workload, plan: TrainingPlan) -> None:
         self.workload, self.plan = workload, plan
-        self.machine = machine(plan.instance_type)
+        self.machine = machine(plan.instance_type, plan.usd_per_hour)
         self.model = model_size(plan.foundation_model)
         self.gpus = max(1, plan.gpus_per_node or self.machine.gpus or 1)
         self.nodes = max(1, plan.num_nodes_finetune)

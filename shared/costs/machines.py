@@ -51,7 +51,10 @@ _KINDS_BY_NAME = (
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """A VM size. gpu: None when its kind is not known. usd_per_hour: None when no price is."""
+    """A VM size. gpu: None when its kind is not known. usd_per_hour: None when no price is.
+
+    region, as_of: where and when that was the list price; empty for a price of one's own.
+    """
 
     size: str
     gpu: Gpu | None = None
@@ -85,8 +88,18 @@ def price_table() -> PriceTable:
     return typed.decode(files("shared").joinpath("prices.json").read_bytes(), PriceTable)
 
 
-def machine(size: str) -> Machine:
-    """Look a VM size up, in any spelling of capitals; of an unknown one the name may still tell its GPU."""
+def machine(size: str, own_usd_per_hour: float | None = None) -> Machine:
+    """Look a VM size up, in any spelling of capitals; of an unknown one the name may still tell its GPU.
+
+    Args: own_usd_per_hour: a price that holds instead of the list price.
+    """
+    found = _listed(size)
+    if own_usd_per_hour is None:
+        return found
+    return msgspec.structs.replace(found, usd_per_hour=own_usd_per_hour, region="", as_of="")
+
+
+def _listed(size: str) -> Machine:
     table = price_table()
     for name, row in table.sizes.items():
         if name.lower() == size.lower():

@@ -31,12 +31,13 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a training. The hyperparameters have the component's names and meanings.
 
     Those given here are what this app submits for the default model. gpus_per_node: None takes what the VM size has.
-    max_seq_length, max_steps: -1 for no limit of their own.
+    max_seq_length, max_steps: -1 for no limit of their own. usd_per_hour: what a machine costs, if not the list price.
     """
 
     foundation_model: str = DEFAULT_MODEL
     instance_type: str = DEFAULT_INSTANCE_TYPE
     gpus_per_node: int | None = None
+    usd_per_hour: float | None = None
     num_nodes_finetune: int = 1
     num_train_epochs: float = 1
     max_steps: int = -1
@@ -61,11 +62,17 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
         foundation_model: str,
         instance_type: str,
         gpus_per_node: int | None = None,
+        usd_per_hour: float | None = None,
     ) -> TrainingPlan:
         """Make a plan of a run's hyperparameters, as text or as plain values; those it does not need are passed over.
 
         Raises: msgspec.ValidationError: a value is not of its type.
         """
         known = {name: hyperparameters[name] for name in cls.__struct_fields__ if name in hyperparameters}
-        chosen = {"foundation_model": foundation_model, "instance_type": instance_type, "gpus_per_node": gpus_per_node}
+        chosen = {
+            "foundation_model": foundation_model,
+            "instance_type": instance_type,
+            "gpus_per_node": gpus_per_node,
+            "usd_per_hour": usd_per_hour,
+        }
         return typed.convert({**known, **chosen}, cls, strict=False)

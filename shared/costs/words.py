@@ -28,11 +28,19 @@ def assumptions(found: Quantities) -> list[str]:
         ]
     if found.machine.usd_per_hour is not None:
         sentences += [
-            f"{found.machine.size} costs {found.machine.usd_per_hour:,.2f} USD an hour: list price, pay as you go, in "
-            f"{found.machine.region}, as of {found.machine.as_of}. Other regions often cost 10 to 40 % more.",
+            f"{found.machine.size} costs {found.machine.usd_per_hour:,.2f} USD an hour: {_whose_price(found)}",
             "Not counted: the steps on CPU machines, storage, and the endpoint that serves the model afterwards.",
         ]
     return sentences
+
+
+def _whose_price(found: Quantities) -> str:
+    if not found.machine.region:
+        return "so it was set for this app."
+    return (
+        f"list price, pay as you go, in {found.machine.region}, as of {found.machine.as_of}. Other regions often cost "
+        "10 to 40 % more."
+    )
 
 
 def _model(found: Quantities) -> str:

@@ -27,7 +27,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a training will probably take. None: not known, and `unknown` says why.
 
     usd_low, usd_high: hours times nodes times usd_per_hour; nodes of low priority cost less, so that usd_low is lower.
-    from_report: whether the dataset's rows were known. price_region, price_as_of: of which region, and of which day.
+    from_report: whether the dataset's rows were known. price_region, price_as_of: of which region, and of which day;
+    empty for a price of the app's own settings.
     """
 
     made_at: datetime
@@ -52,8 +53,13 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"The training will probably cost {self.usd_low:,.2f} to {self.usd_high:,.2f} USD: {self.hours_low:.1f} to "
             f"{self.hours_high:.1f} hours on {self.nodes} x {self.instance_type}, of which one costs "
-            f"{self.usd_per_hour:,.2f} USD an hour (list price in {self.price_region} as of {self.price_as_of})."
+            f"{self.usd_per_hour:,.2f} USD an hour ({self._whose_price()})."
         )
+
+    def _whose_price(self) -> str:
+        if not self.price_region:
+            return "the app's setting PRICES"
+        return f"list price in {self.price_region} as of {self.price_as_of}"
 
 
 class Spell(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,12 +77,14 @@ def expected_training(context: Context) -> TrainingPlan | None:
     from shared.costs import DEFAULT_INSTANCE_TYPE, TrainingPlan
 
     options, plan = context.options, context.run.plan
+    size = plan.instance_type if plan else options.training_instance_type or DEFAULT_INSTANCE_TYPE
     try:
         return TrainingPlan.of(
             plan.hyperparameters if plan else options.hyperparameters,
             foundation_model=(plan.foundation_model if plan else options.foundation_model).partition(":")[0],
-            instance_type=plan.instance_type if plan else options.training_instance_type or DEFAULT_INSTANCE_TYPE,
+            instance_type=size,
             gpus_per_node=plan.gpus_per_node if plan else None,
+            usd_per_hour=context.services.settings.price(size),
         )
     except msgspec.ValidationError:
         return None  # a hyperparameter that cannot be used: the next step says so

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.azureml import jobs
@@ -50,7 +49,7 @@ def training_begins(context: Context) -> None:
     run = context.run
     assert run.plan is not None, "a run that is submitted has a plan"
     assert run.job_name is not None, "a run that is submitted has a job's name"
-    spell = _spell(What.TRAINING, run.job_name, run.plan.instance_type, nodes_of(run.plan), context.now)
+    spell = _spell(context, What.TRAINING, run.job_name, run.plan.instance_type, nodes_of(run.plan))
     run.costs = run.costs.begun(spell)
 
 
@@ -60,7 +59,7 @@ def deployment_begins(context: Context) -> None:
     assert run.plan is not None, "a deploying run has a plan"
     name = f"{run.endpoint}/{run.deployment}"
     instances = context.options.serving_instance_count
-    run.costs = run.costs.begun(_spell(What.ENDPOINT, name, run.plan.serving_instance_type, instances, context.now))
+    run.costs = run.costs.begun(_spell(context, What.ENDPOINT, name, run.plan.serving_instance_type, instances))
 
 
 def watch(context: Context) -> None:
@@ -119,7 +118,7 @@ def _estimate(context: Context) -> Estimate:
 
     run = context.run
     assert run.plan is not None, "a run that is estimated has a plan"
-    found = machine(run.plan.instance_type)
+    found = machine(run.plan.instance_type, context.services.settings.price(run.plan.instance_type))
     common: dict[str, Any] = {
         "made_at": context.now,
         "instance_type": run.plan.instance_type,
@@ -168,7 +167,7 @@ def _why_unknown(run: Run) -> str:
     return "The dataset's report is not there, or one of the hyperparameters cannot be read."
 
 
-def _spell(what: What, name: str, size: str, machines: int, now: datetime) -> Spell:
+def _spell(context: Context, what: What, name: str, size: str, machines: int) -> Spell:
     from shared.costs.machines import machine
 
     return Spell(
@@ -176,6 +175,6 @@ def _spell(what: What, name: str, size: str, machines: int, now: datetime) -> Sp
         name=name,
         instance_type=size,
         machines=machines,
-        usd_per_hour=machine(size).usd_per_hour,
-        started_at=now,
+        usd_per_hour=machine(size, context.services.settings.price(size)).usd_per_hour,
+        started_at=context.now,
     )

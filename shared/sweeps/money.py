@@ -36,8 +36,7 @@ def price(settings: Settings, size: str) -> float | None:
     """Return US dollars an hour for one machine: the setting PRICES, else the table of list prices, else None."""
     from shared.costs.machines import machine
 
-    own = next((usd for name, usd in settings.prices.items() if name.lower() == size.lower()), None)
-    return machine(size).usd_per_hour if own is None else own
+    return machine(size, settings.price(size)).usd_per_hour
 
 
 def hourly(settings: Settings, deployments: Iterable[Deployment]) -> float | None:

@@ -74,6 +74,19 @@ def test_an_estimate_is_kept_and_shown_before_the_job_is_submitted(app: App) -> 
     actions.cancel(app.services, run.id)
 
 
+def test_a_price_of_ones_own_is_what_estimate_page_and_costs_go_by(app: App) -> None:
+    app = app.configured(PRICES=json.dumps({A100.lower(): 2.0}))
+    run = app.until(app.received(options=PHI), "training")
+    assert run.estimate is not None
+    assert (run.estimate.usd_per_hour, run.estimate.price_region) == (2.0, "")
+    assert run.estimate.usd_low is not None
+    assert run.estimate.usd_low < 1.10
+    assert "2.00 USD an hour (the app's setting PRICES)" in run.estimate.sentence()
+    assert f"{A100} costs 2.00 USD an hour: so it was set for this app." in run.estimate.assumptions
+    assert [spell.usd_per_hour for spell in run.costs.spells] == [2.0]
+    actions.cancel(app.services, run.id)
+
+
 def test_nodes_of_low_priority_may_cost_a_fifth(app: App) -> None:
     cluster = AmlCompute(name="gpu-low", size=A100, min_instances=0, max_instances=1, tier="low_priority")
     app.services.azureml.workspace.compute.begin_create_or_update(cluster).wait()
