@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from shared.azureml import endpoints, pipeline, registration
 from shared.azureml.endpoints import Deployment, Endpoint
-from shared.errors import DeploymentFailedError, QuotaError, ResourceGoneError
+from shared.errors import DeploymentFailedError, QuotaError, RefusedByAzureError, ResourceGoneError
 from shared.runs import spending
 from shared.runs.context import Context, Moved, Outcome, Waiting
 from shared.runs.states import RunState
@@ -53,8 +53,15 @@ def bring_up(context: Context, endpoint: str, deployment: str, found: Deployment
     spending.deployment_begins(context)
     if found is None:
         raise_if_removed(context, f"Deployment {name}")
-        _begin_deployment(context, endpoint, deployment)
-        return Waiting(f"deployment {name} is being made")
+        try:
+            _begin_deployment(context, endpoint, deployment)
+        except RefusedByAzureError:
+            # When the answer is lost, the SDK asks again; by then the deployment may be there already, and broken.
+            found = endpoints.find_deployment(context.services.azureml, endpoint, deployment)
+            if found is None or found.state not in endpoints.BROKEN:
+                raise
+        else:
+            return Waiting(f"deployment {name} is being made")
     _record_size(context, found.instance_type)
     if found.state != endpoints.DELETING:
         context.run.saw(f"Deployment {name}")

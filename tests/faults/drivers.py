@@ -21,7 +21,6 @@ from local import environment
 from local.azurite import Azurite, Ports
 from local.lifeline import end_with_parent
 from local.stack import RUNS_TABLE, create_infrastructure
-from local.tls import Tls
 from tests.faults.hosts import FORK
 from tests.faults.outside import breaches
 from tests.faults.post_office import PostOffice
@@ -103,7 +102,7 @@ def _place(folder: Path) -> Iterator[Place]:
         cloud = Cloud(folder / "cloud", azurite, engine="simulated", eventgrid=f"https://127.0.0.1:{post}")
         post_office = PostOffice(post, cloud.config.tls)
         cloud.start()
-        _take_environment(cloud, folder)
+        _take_environment(cloud)
         with (
             BlobServiceClient.from_connection_string(azurite.connection_string) as storage,
             TableClient.from_connection_string(azurite.connection_string, RUNS_TABLE) as table,
@@ -117,22 +116,13 @@ def _place(folder: Path) -> Iterator[Place]:
         post_office.close()
 
 
-def _take_environment(cloud: Cloud, folder: Path) -> None:
+def _take_environment(cloud: Cloud) -> None:
     """Have the environment of a Functions app: the hosts inherit it, and the identity and TLS clients read it."""
     for variable in os.environ.keys() - environment.base_environment().keys():
         del os.environ[variable]
     os.environ.update(cloud.app_environment(), AZUREML_CURRENT_CLOUD="AzureCloud")
-    bundle = str(_own_authority(cloud.config.tls, folder))
+    bundle = str(cloud.config.tls.ca_bundle)
     os.environ.update(dict.fromkeys(("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"), bundle))
-
-
-def _own_authority(tls: Tls, folder: Path) -> Path:
-    """Write a bundle without the world's certificates, which every one of thousands of connections reads for 50 ms."""
-    begin = "-----BEGIN CERTIFICATE-----"
-    _, _, own = tls.ca_bundle.read_text().rpartition(begin)
-    bundle = folder / "own-authority.pem"
-    bundle.write_text(begin + own)
-    return bundle
 
 
 def _clear(place: Place) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 
 import requests
 
-from local import environment, tls
+from local import environment
 from local.azureml.services import Config
 from local.azureml.store import Store
 from local.azurite import Azurite
 from local.ports import Ports
+from tests.certificates import own_certificates
 from tests.functional.azureml_emulator.core.driver import Wire, eventually
 from tests.functional.conftest import free_port
 
@@ -46,7 +47,7 @@ class Cloud:
             ml_python=stub,
             eventgrid=eventgrid,
             speed=SPEED,
-            tls=tls.ensure(self.state_dir / "tls"),
+            tls=own_certificates(self.state_dir / "tls"),
         )
         self._log = folder / "emulator.log"
         self._process: subprocess.Popen[bytes] | None = None

@@ -2,8 +2,10 @@
 
 import pytest
 
-from shared.errors import ActionRefusedError
+from shared.errors import ActionRefusedError, DeploymentFailedError
 from shared.runs import actions, chat
+from shared.runs.context import Context
+from shared.runs.provisioning import bring_up
 from shared.runs.record import REASON_LENGTH, Run
 from tests.functional.app.driving import LIFE, TOWN, App, states
 from tests.functional.azureml_emulator.core.driver import eventually
@@ -77,6 +79,19 @@ def test_a_deployment_that_cannot_start_is_removed_with_its_endpoint_and_a_retry
     actions.retry(app.services, run.id)
     failed(app, run, state="deploying", reason="deployment_failed", message="another model")
     assert app.endpoint(run) is None
+
+
+def test_a_deployment_whose_creation_was_answered_too_late_and_that_fails_says_why_it_did(app: App) -> None:
+    app.cloud.faults(deployment={"message": "ImagePullBackOff: the image is not there."})
+    run = app.until(app.received(), "deploying")
+    while "is being made" not in str(run.waiting_for) or "deployment" not in str(run.waiting_for):
+        run = app.advance(run)
+    there = f"onlineEndpoints/{run.endpoint}/deployments/{run.deployment}"
+    eventually(lambda: app.azure("GET", there).json()["properties"]["provisioningState"] == "Failed")
+    with app.services.store.claim(run.id) as claim, pytest.raises(DeploymentFailedError, match="could not start"):
+        # None: as it was when it was looked for; the PUT that follows finds it broken.
+        bring_up(Context(claim, app.services), str(run.endpoint), str(run.deployment), None)
+    app.until(run, "failed")
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from local.http_server import ThreadedServer
 from shared.identity import credential
 from shared.settings import Settings
 from shared.traffic import Asked, OwnRequest
+from tests.certificates import own_certificates
 from tests.functional.conftest import free_port
 
 NOW = datetime.now(UTC).replace(second=30, microsecond=0)
@@ -106,7 +107,7 @@ class _Counting:
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> tls.Tls:
     """One authority for the session: a client reads REQUESTS_CA_BUNDLE once."""
-    return tls.ensure(tmp_path_factory.mktemp("certificates") / "tls")
+    return own_certificates(tmp_path_factory.mktemp("certificates") / "tls")
 
 
 @pytest.fixture

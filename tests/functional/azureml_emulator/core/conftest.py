@@ -14,6 +14,7 @@ from local.azureml.environment import client_environment, cloud_metadata, cloud_
 from local.azureml.server import Emulator
 from local.azureml.services import Config
 from local.azurite import Azurite
+from tests.certificates import own_certificates
 from tests.functional.azureml_emulator.core.driver import Wire, free_port, register
 
 with warnings.catch_warnings():
@@ -46,7 +47,7 @@ def stub_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def shared_tls(tmp_path_factory: pytest.TempPathFactory) -> tls.Tls:
     """Certificates of the whole session: a client reads REQUESTS_CA_BUNDLE once."""
-    return tls.ensure(tmp_path_factory.mktemp("certificates") / "tls")
+    return own_certificates(tmp_path_factory.mktemp("certificates") / "tls")
 
 
 @pytest.fixture

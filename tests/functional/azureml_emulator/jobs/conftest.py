@@ -26,6 +26,7 @@ from local.azureml.environment import client_environment, cloud_metadata, cloud_
 from local.azureml.server import Emulator
 from local.azureml.services import Config
 from local.azurite import Azurite
+from tests.certificates import own_certificates
 from tests.functional.azureml_emulator.jobs.command_jobs import Commands
 from tests.functional.conftest import free_port
 
@@ -85,7 +86,7 @@ class EventGridStub:
 
 @pytest.fixture(scope="module")
 def shared_tls(tmp_path_factory: pytest.TempPathFactory) -> tls.Tls:
-    return tls.ensure(tmp_path_factory.mktemp("certificates") / "tls")
+    return own_certificates(tmp_path_factory.mktemp("certificates") / "tls")
 
 
 @pytest.fixture(scope="module")
