@@ -24,6 +24,7 @@ from shared.sweeps.by_hand import list_ours, remove_endpoint
 from shared.sweeps.memory import recall
 from shared.sweeps.records import EndpointReport
 from shared.sweeps.sweep import sweep
+from shared.traffic import Traffic
 from tests.functional.app.cloud import Cloud
 from tests.functional.app.driving import LIFE, TOWN, App, states
 
@@ -245,7 +246,8 @@ def test_an_endpoint_whose_traffic_is_unknown_is_kept(app: App) -> None:
     metadata = dict(app.services.settings.cloud.metadata or {})
     nowhere = f"{app.cloud.config.base_url}/nowhere"
     away = CloudSetting("AzureCloud", {**metadata, "resource_manager": nowhere}, nowhere)
-    blind = replace(app.services, settings=replace(app.services.settings, cloud=away))
+    settings = replace(app.services.settings, cloud=away)
+    blind = replace(app.services, settings=settings, traffic=Traffic(settings))
     report = swept(replace(app, services=blind), run.endpoint)
     assert report is not None
     assert (report.action, report.code, report.requests) == ("kept", "unknown", None)
