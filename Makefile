@@ -62,7 +62,7 @@ test: install ## Run unit and functional tests
 	$(BIN)/pytest -m "not e2e and not faults and not load" -n 4 --dist loadfile
 
 test-e2e: install ## Run the whole story in processes of its own
-	$(BIN)/pytest -m e2e
+	$(BIN)/pytest -m e2e -n 2
 
 test-faults: install ## Hundreds of runs under faults and kills (5 minutes); ARGS="--seed 7 --runs 50" replays one storm
 	$(BIN)/pytest tests/faults -m faults $(ARGS)
@@ -76,8 +76,7 @@ worker: $(APP) ## Index the app with Microsoft's real worker, where a Python 3.1
 infra: $(APP) ## Hold infra/ against the code; build, measure and import the deployment package
 	$(BIN)/python -m tools.infra --package
 
-check: lint type test test-e2e worker infra ## What CI runs
-	+@$(MAKE) --no-print-directory -j2 --output-sync=target test-faults test-load
+check: lint type test test-e2e worker infra test-faults test-load ## What CI runs
 
 demo: dataset-is-there install ## Watch the whole story on this machine; DATASET=file for a dataset of your own
 	@$(BIN)/python -m local demo $(if $(DATASET),--dataset "$(DATASET)")

@@ -71,7 +71,7 @@ def sweep(services: Services, *, trigger: str, dry_run: bool = False, within: ti
     report = SweepReport(
         id=archive.new_id(services.now(), owner), started_at=services.now(), trigger=trigger, dry_run=dry_run
     )
-    with telemetry.about(trigger=trigger):
+    with telemetry.about(trigger=trigger), telemetry.span("sweep"):
         if dry_run:
             return _sweep(_Pass(services, trigger, dry_run, report, within))
         with lock.held(services) as held:
@@ -142,7 +142,7 @@ def _some(going: _Pass, found: Sequence[Endpoint], runs: Runs) -> None:
     for one, _ in verdicts:
         going.unpriced.update(money.unpriced(services.settings, one.deployments or ()))
     with ThreadPoolExecutor(ACTORS) as pool:
-        going.found += pool.map(telemetry.carried(lambda pair: _one(going, *pair)), verdicts)
+        going.found += pool.map(telemetry.carried(lambda pair: _of_run(going, *pair)), verdicts)
 
 
 def _verdicts(going: _Pass, one: Seen) -> Iterator[tuple[Seen, Verdict]]:
@@ -152,6 +152,12 @@ def _verdicts(going: _Pass, one: Seen) -> Iterator[tuple[Seen, Verdict]]:
     if verdict.do != Do.ACT:  # else nothing of it is left to look at
         for beside in judge_deployments(one, scope, now):
             yield one, beside
+
+
+def _of_run(going: _Pass, one: Seen, verdict: Verdict) -> EndpointReport:
+    run = one.run
+    with telemetry.about(run_id=run.id if run else "", project=run.project if run else ""):
+        return _one(going, one, verdict)
 
 
 def _one(going: _Pass, one: Seen, verdict: Verdict) -> EndpointReport:
@@ -223,7 +229,8 @@ def _retire_vanished(services: Services, names: set[str], runs: Runs, trigger: s
             continue
         try:
             # Asked once more by name: the list may be older than the run's going live.
-            with understood(f"looking for endpoint {run.endpoint}"):
+            about = telemetry.about(run_id=run.id, project=run.project)
+            with about, understood(f"looking for endpoint {run.endpoint}"):
                 if endpoints.find_endpoint(services.azureml, str(run.endpoint)) is not None:
                     continue
                 with services.store.claim(run.id) as claim:

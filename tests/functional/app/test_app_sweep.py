@@ -24,6 +24,7 @@ from shared.sweeps.by_hand import list_ours, remove_endpoint
 from shared.sweeps.memory import recall
 from shared.sweeps.records import EndpointReport
 from shared.sweeps.sweep import sweep
+from shared.telemetry.ids import WithIds
 from shared.traffic import Traffic
 from tests.functional.app.cloud import Cloud
 from tests.functional.app.driving import LIFE, TOWN, App, states
@@ -238,6 +239,19 @@ def test_young_endpoints_are_kept_and_runs_have_a_patience_of_their_own(app: App
     assert (report[str(kept.endpoint)].action, report[str(kept.endpoint)].code) == ("kept", "kept")
     assert report[str(patient.endpoint)].action == "warned"
     assert [app.run(run).state for run in (hasty, kept, patient)] == ["retired", "live", "live"]
+
+
+def test_what_a_sweep_logs_of_a_run_carries_its_id_project_and_trigger(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = app.one_live(options={"idle_warn_for": "0s"})
+    pass_time(app, hours=9)
+    caplog.handler.addFilter(WithIds())
+    with caplog.at_level("INFO", logger="shared"):
+        assert found(app, run)[0] == "removed"
+    (line,) = (vars(record) for record in caplog.records if "live -> retired" in record.getMessage())
+    assert (line["finetune.run_id"], line["finetune.project"]) == (run.id, run.project)
+    assert line["finetune.trigger"] == "test"
 
 
 def test_an_endpoint_whose_traffic_is_unknown_is_kept(app: App) -> None:
