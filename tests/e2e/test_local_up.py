@@ -72,9 +72,14 @@ def test_killed_it_comes_back_at_the_same_addresses_and_ctrl_c_while_starting_le
     os.kill(host, signal.SIGKILL)  # it would end by itself too, but lets its functions end first: ten seconds
     assert local.command("status").returncode == 3
     local.launch()
-    local.wait(lambda: local.host_pid() not in (0, host), 60)
-    assert "still starting" in local.command("status").stdout
-    assert local.stop() == 130
+    local.wait(lambda: "still starting" in local.command("status").stdout, 60)
+    local.stop()
+    for _ in range(5):  # on a busy machine it may be up before it hears
+        local.launch()
+        local.wait(lambda: local.host_pid() not in (0, host), 60)
+        if (code := local.stop()) == 130:
+            break
+    assert code == 130
     assert local.said_last == ""
     assert local.host_pid() == 0
     assert "Traceback" not in (local.state_dir.parent / "up.err").read_text()
