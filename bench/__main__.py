@@ -30,8 +30,9 @@ def main() -> int:
         "date": datetime.now(UTC).date().isoformat(),
         "import": imports(),
         "dataset": dataset(),
-        "lifecycle": lifecycle.measure(),
+        # First: a child's peak of memory is at least its parent's, and what a run's life needs is large.
         "preparation": preparation.run(asked),
+        "lifecycle": lifecycle.measure(),
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
