@@ -8,11 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from local.azurite import Azurite
-from local.stack import create_infrastructure
 from tests.faults.sweep_storm import ENDPOINTS, Storm
 from tests.faults.sweep_world import World, one_clock
 from tests.functional.app import conftest as local_azure
-from tests.functional.app.cloud import Cloud
+from tests.functional.app.cloud import Cloud, started
 from tests.functional.app.driving import App
 from tests.functional.app.topic import Topic
 from tests.functional.conftest import azurite
@@ -28,11 +27,8 @@ app_environment, module_app = local_azure.app_environment, local_azure.module_ap
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, azurite: Azurite) -> Iterator[Cloud]:
     """An Azure of this module's own: its clock only moves forward."""
-    create_infrastructure(azurite.connection_string)
-    running = Cloud(tmp_path_factory.mktemp("sweeps"), azurite, engine="simulated")
-    running.start()
-    yield running
-    running.stop()
+    with started(tmp_path_factory.mktemp("sweeps"), azurite, "simulated") as running:
+        yield running
 
 
 @pytest.fixture

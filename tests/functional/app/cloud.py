@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from local.azureml.services import Config
 from local.azureml.store import Store
 from local.azurite import Azurite
 from local.ports import Ports
+from local.stack import create_infrastructure
 from tests.certificates import own_certificates
 from tests.functional.azureml_emulator.core.driver import Wire, eventually
 from tests.functional.conftest import free_port
@@ -139,3 +142,13 @@ class Cloud:
         except requests.ConnectionError:
             time.sleep(0.05)
             return False
+
+
+@contextmanager
+def started(folder: Path, azurite: Azurite, engine: str = "fast") -> Iterator[Cloud]:
+    """Run an emulator beside Azurite, in which containers and table are made, until the end of the block."""
+    create_infrastructure(azurite.connection_string)
+    cloud = Cloud(folder, azurite, engine)
+    cloud.start()
+    yield cloud
+    cloud.stop()

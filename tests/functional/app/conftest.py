@@ -11,12 +11,12 @@ from azure.storage.blob import BlobServiceClient
 from local import environment
 from local.azureml.recorder import recorded
 from local.azurite import Azurite
-from local.stack import RUNS_TABLE, create_infrastructure
+from local.stack import RUNS_TABLE
 from shared import services as shared_services
 from shared.identity import credential
 from shared.services import wire
 from shared.settings import Settings
-from tests.functional.app.cloud import Cloud
+from tests.functional.app.cloud import Cloud, started
 from tests.functional.app.driving import App, Clock
 from tests.functional.azureml_emulator.core.driver import Wire
 from tools.infra.operations import known_operations
@@ -29,11 +29,8 @@ with warnings.catch_warnings():
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory, azurite: Azurite) -> Iterator[Cloud]:
-    create_infrastructure(azurite.connection_string)
-    running = Cloud(tmp_path_factory.mktemp("cloud"), azurite)
-    running.start()
-    yield running
-    running.stop()
+    with started(tmp_path_factory.mktemp("cloud"), azurite) as running:
+        yield running
     unknown = recorded(running.state_dir) - known_operations()
     assert not unknown, f"tools/infra/operations.json lacks what the app asked Azure for: {sorted(unknown)}"
 

@@ -14,7 +14,6 @@ import time_machine
 
 from local.azurite import Azurite
 from local.clock import Clock, advance
-from local.stack import create_infrastructure
 from shared.errors import ActionRefusedError, EndpointNotFoundError, SweepBusyError, SweepNotFoundError
 from shared.runs import actions, chat
 from shared.runs.record import Run
@@ -26,7 +25,7 @@ from shared.sweeps.records import EndpointReport
 from shared.sweeps.sweep import sweep
 from shared.telemetry.ids import WithIds
 from shared.traffic import Traffic
-from tests.functional.app.cloud import Cloud
+from tests.functional.app.cloud import Cloud, started
 from tests.functional.app.driving import LIFE, TOWN, App, states
 
 WARNED = "finetune.removal_after"
@@ -35,11 +34,8 @@ WARNED = "finetune.removal_after"
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, azurite: Azurite) -> Iterator[Cloud]:
     """An Azure of this module's own: its clock only moves forward."""
-    create_infrastructure(azurite.connection_string)
-    running = Cloud(tmp_path_factory.mktemp("sweeps"), azurite, engine="simulated")
-    running.start()
-    yield running
-    running.stop()
+    with started(tmp_path_factory.mktemp("sweeps"), azurite, "simulated") as running:
+        yield running
 
 
 @pytest.fixture
