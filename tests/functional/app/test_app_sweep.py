@@ -245,7 +245,8 @@ def test_what_a_sweep_logs_of_a_run_carries_its_id_project_and_trigger(
     caplog.handler.addFilter(WithIds())
     with caplog.at_level("INFO", logger="shared"):
         assert found(app, run)[0] == "removed"
-    (line,) = (vars(record) for record in caplog.records if "live -> retired" in record.getMessage())
+    told = f"run {run.id}: live -> retired"
+    (line,) = (vars(record) for record in caplog.records if record.getMessage().startswith(told))
     assert (line["finetune.run_id"], line["finetune.project"]) == (run.id, run.project)
     assert line["finetune.trigger"] == "test"
 
