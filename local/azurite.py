@@ -54,6 +54,10 @@ class Azurite:
         return connection_string(self.ports.blob, self.ports.queue, self.ports.table)
 
     @property
+    def log(self) -> Path:
+        return self.location / "azurite.log"
+
+    @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
@@ -68,7 +72,7 @@ class Azurite:
         if not self._command.exists():
             raise AzuriteError(f"Azurite is not installed: {self._command} does not exist. Run `npm ci` first.")
         self.location.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             # A session of its own: Ctrl-C in the terminal must not end storage before its users have ended.
             self._process = subprocess.Popen(
                 tied(str(self._command), *self._arguments()), stdout=log, stderr=log, start_new_session=True
@@ -94,10 +98,6 @@ class Azurite:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
 
-    @property
-    def _log(self) -> Path:
-        return self.location / "azurite.log"
-
     def _arguments(self) -> list[str]:
         arguments = ["--location", str(self.location), "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
         for service, port in (("blob", self.ports.blob), ("queue", self.ports.queue), ("table", self.ports.table)):
@@ -117,8 +117,8 @@ class Azurite:
             time.sleep(0.05)
 
     def _last_line(self) -> str:
-        lines = self._log.read_text(errors="replace").splitlines()
-        return f"{lines[-1] if lines else 'it said nothing'} (log: {self._log})"
+        lines = self.log.read_text(errors="replace").splitlines()
+        return f"{lines[-1] if lines else 'it said nothing'} (log: {self.log})"
 
 
 def _answers(port: int) -> bool:

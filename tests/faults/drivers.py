@@ -90,7 +90,7 @@ def _rage(place: Place, seed: int, count: int) -> Result:
         with Wire(place.cloud.config) as wire:
             found = breaches(storm, runs, wire)
     except Exception:  # noqa: BLE001 - told by the test that waits for it
-        found = [traceback.format_exc()]
+        found = [traceback.format_exc(), f"Azurite said: {place.azurite.log.read_text()[-2000:]}"]
     return Result(seed, count, storm.killed.total(), time.monotonic() - began, found)
 
 
@@ -107,7 +107,7 @@ def _place(folder: Path) -> Iterator[Place]:
             BlobServiceClient.from_connection_string(azurite.connection_string) as storage,
             TableClient.from_connection_string(azurite.connection_string, RUNS_TABLE) as table,
         ):
-            place = Place(cloud, storage, table, post_office, folder / "hosts.log")
+            place = Place(azurite, cloud, storage, table, post_office, folder / "hosts.log")
             try:
                 yield place
             finally:

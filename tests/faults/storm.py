@@ -17,6 +17,7 @@ from typing import Any
 from azure.data.tables import TableClient
 from azure.storage.blob import BlobServiceClient
 
+from local.azurite import Azurite
 from shared.runs.record import Run
 from shared.runs.rows import run_of
 from tests.faults import weather
@@ -40,6 +41,7 @@ Key = tuple[str, str]
 class Place:
     """Where storms happen: the local Azure with its outside views, and the hosts that are alive."""
 
+    azurite: Azurite
     cloud: Cloud
     storage: BlobServiceClient
     table: TableClient
