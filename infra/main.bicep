@@ -384,6 +384,7 @@ module workspaceTopic 'modules/workspace-topic.bicep' = {
   name: 'workspace-topic-${token}'
   scope: resourceGroup(workspaceResourceGroup)
   params: {
+    location: location
     tags: tags
     workspaceName: workspaceName
     topicName: workspaceTopicName

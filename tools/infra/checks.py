@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.infra import events, functions, hooks, parameters, roles, settings, storage
+from tools.infra import events, functions, hooks, parameters, references, resource_types, roles, settings, storage
 from tools.infra.app import App
 from tools.infra.complaint import Complaint, Where
 from tools.infra.deployment import Deployment
@@ -24,6 +24,8 @@ def complaints(folder: Path) -> list[Complaint]:
             found += check.check(app, deployment)
         found += roles.check(deployment)
         found += parameters.check(deployment)
+        found += resource_types.check(deployment)
+        found += references.check(deployment)
     found += hooks.check(app, folder)
     found += contents.check(folder)
     return sorted(set(found))

@@ -231,6 +231,10 @@ class Deployment:
             self._files[name] = parse(self.folder / name, name)
         return self._files[name]
 
+    def called(self, name: str, statement: Declaration) -> File:
+        """Return the file that a module or an import of a file names."""
+        return self.file(posixpath.normpath(posixpath.join(posixpath.dirname(name), statement.target)))
+
     @cached_property
     def scopes(self) -> list[Scope]:
         """Every file as it is called. A file that nothing calls is deployed by itself, with its own defaults."""

@@ -1,4 +1,4 @@
-"""main.parameters.json and main.bicep: the same parameters, and the outputs that hooks ask azd for."""
+"""main.parameters.json and main.bicep: the same parameters, so for every module; the outputs that hooks ask azd for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from tools.infra.complaint import Complaint, Where
 from tools.infra.deployment import MAIN, PARAMETERS, Deployment, line_of
 from tools.infra.hooks import scripts
-from tools.infra.nodes import File
+from tools.infra.nodes import Declaration, File
 
 _OUTPUT = re.compile(r"(?:\$|\$\{|\$env:)(AZURE_[A-Z0-9_]+|AZUREML_[A-Z0-9_]+|FINETUNE_[A-Z0-9_]+)")
 _OF_AZD = frozenset(
@@ -30,6 +30,26 @@ def check(deployment: Deployment) -> Iterator[Complaint]:
     main = deployment.file(MAIN)
     yield from _values(deployment, main)
     yield from _outputs(deployment, main)
+    for name in deployment.names:
+        for module in deployment.file(name).of("module"):
+            yield from _module(deployment, module, deployment.called(name, module))
+
+
+def _module(deployment: Deployment, module: Declaration, called: File) -> Iterator[Complaint]:
+    body = module.body
+    while body is not None and body.kind in ("if", "loop"):
+        body = body.parts[-1]
+    entries = {key.parts: value for key, value in body.parts} if body is not None and body.kind == "object" else {}
+    params = entries.get("params")
+    given = {key.parts: key.where for key, _ in params.parts} if params is not None and params.kind == "object" else {}
+    declared = {one.name: one for one in called.of("param")}
+    for name, where in given.items():
+        if name not in declared:
+            yield Complaint(where, f"{called.name} has no parameter {name!r}", _some(declared), "Mend its name")
+    for name, one in declared.items():
+        if one.body is None and name not in given and not _is_optional(deployment, one.where):
+            what = f"{module.name} is not given the parameter {name!r}"
+            yield Complaint(module.where, what, f"every one that {called.name} has no default for", "Give it")
 
 
 def _values(deployment: Deployment, main: File) -> Iterator[Complaint]:

@@ -245,6 +245,98 @@ MISTAKES: dict[str, tuple[str, str, str, str, int | None]] = {
         "main.bicep has no parameter 'region'",
         0,
     ),
+    "a module is not given a parameter": (
+        "infra/main.bicep",
+        "    location: location\n    storageName: storage.outputs.name\n    appId",
+        "    storageName: storage.outputs.name\n    appId",
+        "events is not given the parameter 'location'",
+        -4,
+    ),
+    "a module is given what it has no parameter for": (
+        "infra/main.bicep",
+        "    appId: app.outputs.id\n",
+        "    appId: app.outputs.id\n    spare: ''\n",
+        "infra/events.bicep has no parameter 'spare'",
+        1,
+    ),
+    "an output that a module does not have": (
+        "infra/main.bicep",
+        "= app.outputs.name",
+        "= app.outputs.named",
+        "app has no output named",
+        0,
+    ),
+    "a property that Azure does not know": (
+        "infra/events.bicep",
+        "topicType:",
+        "typeOfTopic:",
+        "there is no property typeOfTopic",
+        0,
+    ),
+    "a property that Azure requires": (
+        "infra/storage.bicep",
+        "  sku: { name: 'Standard_LRS' }\n",
+        "",
+        "Microsoft.Storage/storageAccounts has no sku",
+        None,
+    ),
+    "a property that only Azure writes": (
+        "infra/events.bicep",
+        "    source: workspace.id\n",
+        "    source: workspace.id\n    provisioningState: 'Succeeded'\n",
+        "provisioningState is read only",
+        1,
+    ),
+    "a value that is none of the allowed": ("infra/storage.bicep", "'StorageV2'", "'StorageV3'", "'StorageV3'", 0),
+    "a text for a number": ("infra/events.bicep", "maxDeliveryAttempts: 30", "maxDeliveryAttempts: '30'", "'30'", 0),
+    "a list for an object": ("infra/storage.bicep", "{ name: 'Standard_LRS' }", "['Standard_LRS']", "this is [", 0),
+    "a choice that Azure does not have": (
+        "infra/events.bicep",
+        "endpointType: 'StorageBlob'",
+        "endpointType: 'Blob'",
+        "endpointType is 'Blob'",
+        0,
+    ),
+    "a choice that is not made": (
+        "infra/events.bicep",
+        "        endpointType: 'StorageBlob'\n",
+        "",
+        "DeadLetterDestination has no endpointType",
+        None,
+    ),
+    "something is said of what is there already": (
+        "infra/events.bicep",
+        "  name: 'mlw-small'\n",
+        "  name: 'mlw-small'\n  kind: 'Default'\n",
+        "workspace says kind",
+        1,
+    ),
+    "a property is read that is not there": (
+        "infra/app.bicep",
+        "primaryEndpoints.table\n",
+        "primaryEndpoints.tables\n",
+        "account.properties.primaryEndpoints.tables: Endpoints has no property tables",
+        0,
+    ),
+    "a region that is known too late": (
+        "infra/events.bicep",
+        "\nresource jobs 'Microsoft.EventGrid/systemTopics@2022-06-15' = {\n"
+        "  name: 'evgt-jobs'\n"
+        "  location: location\n",
+        "var place = workspace.location\n"
+        "resource jobs 'Microsoft.EventGrid/systemTopics@2022-06-15' = {\n"
+        "  name: 'evgt-jobs'\n"
+        "  location: place\n",
+        "jobs needs workspace.location before anything is deployed",
+        None,
+    ),
+    "a type that nobody looked up": (
+        "infra/storage.bicep",
+        "output name string",
+        "resource cache 'Microsoft.Cdn/profiles@2024-02-01' = {\n  name: 'cdn-small'\n}\n\noutput name string",
+        "the type Microsoft.Cdn/profiles is not listed",
+        0,
+    ),
     "a hook reads what main.bicep does not put out": (
         "infra/hooks/postdeploy.sh",
         '"$AZURE_RESOURCE_GROUP"',
