@@ -150,5 +150,7 @@ def started(folder: Path, azurite: Azurite, engine: str = "fast") -> Iterator[Cl
     create_infrastructure(azurite.connection_string)
     cloud = Cloud(folder, azurite, engine)
     cloud.start()
-    yield cloud
-    cloud.stop()
+    try:
+        yield cloud
+    finally:
+        cloud.stop()
