@@ -10,13 +10,14 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from shared.evaluation.arguments import Arguments, parse
 from shared.evaluation.folders import ModelFolderError
 from shared.evaluation.probe import questions
 from shared.evaluation.results import BASE, CANDIDATE, LIVE, Answer, Results, Score, set_loss
-from shared.evaluation.rows import HeldOut, TestRows, read_test_set, tokenization, tokenize
+from shared.evaluation.rows import HeldOut, TestRows, prompt_tokens, read_test_set, tokenization, tokenize
 from shared.evaluation.similarity import similarity
 
 ANSWERS_ON_GPU, ANSWERS_ON_CPU = 20, 6
@@ -46,7 +47,7 @@ def measure(asked: Arguments) -> Results:
     rows = test.rows
     for number, (name, folder) in enumerate(todo.items()):
         left = asked.time_limit_s - (time.monotonic() - began)
-        score = _guarded(folder, TestRows(test.sha256, test.rows_test, rows), left / (len(todo) - number))
+        score = _guarded(folder, replace(test, rows=rows), left / (len(todo) - number))
         results.models[name] = score
         if name == CANDIDATE and score.loss is not None:
             # The others are compared with it, so on no other rows.
@@ -63,7 +64,7 @@ def _guarded(folder: Path, test: TestRows, limit_s: float) -> Score:
 
     score, began = Score(), time.monotonic()
     try:
-        _score(score, folder, test.rows, limit_s)
+        _score(score, folder, test, limit_s)
     except (ModelFolderError, OSError) as fault:
         score.error = f"{type(fault).__name__}: {fault}"[:500]
     except Exception as fault:  # noqa: BLE001 - a model that cannot be measured must not fail a job that trained well
@@ -75,12 +76,13 @@ def _guarded(folder: Path, test: TestRows, limit_s: float) -> Score:
     return score
 
 
-def _score(score: Score, folder: Path, rows: Sequence[HeldOut], limit_s: float) -> None:
+def _score(score: Score, folder: Path, test: TestRows, limit_s: float) -> None:
     from shared.evaluation.model import ChatModel, device
 
     began = time.monotonic()
     model = ChatModel(folder)
-    tokens = [tokenize(model.tokenizer, row.messages) for row in rows]
+    score.prompt_tokens = prompt_tokens(model.tokenizer, test.first)
+    tokens = [tokenize(model.tokenizer, row.messages) for row in test.rows]
     usable = [row for row in tokens if row is not None]
     losses = model.losses(usable, began + limit_s * _LOSS_SHARE)
     usable = usable[: len(losses)]
@@ -94,7 +96,7 @@ def _score(score: Score, folder: Path, rows: Sequence[HeldOut], limit_s: float) 
     if time.monotonic() < began + limit_s:
         is_cpu = device() == "cpu"
         count = ANSWERS_ON_CPU if is_cpu else ANSWERS_ON_GPU
-        _answer(score, model, rows[:count], ANSWER_TOKENS_ON_CPU if is_cpu else ANSWER_TOKENS_ON_GPU)
+        _answer(score, model, test.rows[:count], ANSWER_TOKENS_ON_CPU if is_cpu else ANSWER_TOKENS_ON_GPU)
 
 
 def _skipped(tokens: Sequence[object | None], used: int) -> int:

@@ -26,7 +26,8 @@ class Score:
 
     loss: mean over the assistant's tokens (natural logarithm). loss_per_character: the same sum over the characters of
     the assistant's answers, which can be compared when the tokens cannot. tokenization: equal for two models that cut
-    these rows into the same tokens, so that their losses can be compared. seconds: all of it, loading included.
+    these rows into the same tokens, so that their losses can be compared. prompt_tokens: of the first rows' questions,
+    by prompt id, chat template included. seconds: all of it, loading included.
     """
 
     loss: float | None = None
@@ -37,6 +38,7 @@ class Score:
     rows: int = 0
     rows_skipped: int = 0
     tokenization: str = ""
+    prompt_tokens: dict[str, int] = field(default_factory=dict)
     similarity: float | None = None
     answers: list[Answer] = field(default_factory=list)
     probe_accuracy: float | None = None

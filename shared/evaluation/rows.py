@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,23 @@ from shared.evaluation import MOST_ROWS
 LONGEST = 2048
 """Tokens at which a row is cut."""
 
+FIRST = 20
+"""Rows at the beginning of test.jsonl, which a new deployment is asked before it gets any traffic."""
+
 Messages = list[dict[str, str]]
 
 
 @dataclass(frozen=True)
 class TestRows:
-    """What is looked at of test.jsonl, in the file's order; sha256 and rows_test are of all of it."""
+    """What is looked at of test.jsonl, in the file's order; sha256 and rows_test are of all of it.
+
+    rows: to measure models on. first: the first `FIRST` of the file.
+    """
 
     sha256: str
     rows_test: int
     rows: list[HeldOut]
+    first: list[HeldOut]
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Tokens:
 
 def read_test_set(file: Path, most: int = MOST_ROWS) -> TestRows:
     """Read the rows to look at. Which they are is a function of the file: the lowest hashes of the prompts' ids."""
-    digest, count = hashlib.sha256(), 0
+    digest, count, first = hashlib.sha256(), 0, list[HeldOut]()
 
     def candidates() -> Iterator[tuple[str, int, bytes]]:
         nonlocal count
@@ -55,12 +62,33 @@ def read_test_set(file: Path, most: int = MOST_ROWS) -> TestRows:
                 digest.update(line)
                 if line.strip():
                     count += 1
-                    prompt_id = str(json.loads(line)["prompt_id"])
-                    yield hashlib.sha256(prompt_id.encode()).hexdigest(), number, line
+                    row = _row(line)
+                    if len(first) < FIRST:
+                        first.append(row)
+                    yield hashlib.sha256(row.prompt_id.encode()).hexdigest(), number, line
 
     chosen = sorted(heapq.nsmallest(most, candidates()), key=lambda candidate: candidate[1])
-    rows = [HeldOut(str(row["prompt_id"]), row["messages"]) for row in (json.loads(line) for *_, line in chosen)]
-    return TestRows(digest.hexdigest(), count, rows)
+    return TestRows(digest.hexdigest(), count, [_row(line) for *_, line in chosen], first)
+
+
+def _row(line: bytes) -> HeldOut:
+    row = json.loads(line)
+    return HeldOut(str(row["prompt_id"]), row["messages"])
+
+
+def prompt_tokens(tokenizer: Any, rows: Iterable[HeldOut]) -> dict[str, int]:
+    """Count the tokens of each row's question, as the model's own chat template puts it, by prompt id.
+
+    Returns: those that the template can write.
+    """
+    found = {}
+    for row in rows:
+        try:
+            text = tokenizer.apply_chat_template(row.messages[:-1], tokenize=False, add_generation_prompt=True)
+        except Exception:  # noqa: BLE001, S112 - a template raises what it likes, and may quote the text
+            continue
+        found[row.prompt_id] = len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return found
 
 
 def tokenize(tokenizer: Any, messages: Messages) -> Tokens | None:

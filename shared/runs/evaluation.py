@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from shared import typed
@@ -58,6 +60,22 @@ def adopt(context: Context) -> None:
         run.evaluation = Evaluation(error=f"{PREPARED}/{run.id}/{RESULTS} is not there: job {run.job_name} wrote none.")
     else:
         run.evaluation = None
+
+
+def prompt_tokens(context: Context) -> Mapping[str, int]:
+    """Return how many tokens the job made of the first held-out questions with the trained model's own chat template.
+
+    Returns: by prompt id; nothing when the job did not count them.
+    """
+    run = context.run
+    data = context.services.blobs.read_small(PREPARED, f"{run.id}/{RESULTS}")
+    try:
+        results = typed.decode(data, Results) if data is not None else None
+    except msgspec.DecodeError:
+        return {}
+    if results is None or results.job != run.job_name or CANDIDATE not in results.models:
+        return {}
+    return results.models[CANDIDATE].prompt_tokens
 
 
 def _evaluation(run: Run, data: bytes) -> Evaluation:

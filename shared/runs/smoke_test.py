@@ -11,16 +11,13 @@ from shared.azureml import endpoints
 from shared.azureml.scoring import ask, similarity
 from shared.errors import SmokeTestError, TransientError
 from shared.runs.context import Context
+from shared.runs.evaluation import prompt_tokens
 from shared.runs.names import PREPARED, RUNS
 from shared.storage import Blobs
 from shared.traffic import own
 
 MOST_ATTEMPTS = 8
 """About fifteen minutes: a model that still fails then will not start to answer, and its GPU bills."""
-
-
-PROMPT_TOKENS = "prompt_tokens.json"
-"""Beside the prepared rows: {prompt id: tokens of the rendered prompt}, for whoever in the job can count them."""
 
 
 class HeldOut(msgspec.Struct, frozen=True):
@@ -108,7 +105,7 @@ def _compare_templates(context: Context, results: list[dict[str, Any]]) -> str:
     said = {result["prompt_id"]: result["prompt_tokens"] for result in results if result["prompt_tokens"] is not None}
     if not said:
         return "not checked: the endpoint does not say how many tokens it was asked"
-    counted = _tokens_in_training(context)
+    counted = prompt_tokens(context)
     common = said.keys() & counted.keys()
     if not common:
         return "not checked: the training did not say how many tokens its prompts have"
@@ -120,18 +117,6 @@ def _compare_templates(context: Context, results: list[dict[str, Any]]) -> str:
         )
         return f"differs for {len(different)} of {len(common)} prompts"
     return f"the same for {len(common)} prompts"
-
-
-def _tokens_in_training(context: Context) -> dict[str, int]:
-    """Return how many tokens the job's own tokenizer made of the held-out prompts, if a step of it wrote that down."""
-    blobs, name = context.services.blobs, f"{context.run.id}/{PROMPT_TOKENS}"
-    info = blobs.describe(PREPARED, name)
-    if info is None:
-        return {}
-    try:
-        return typed.decode(b"".join(blobs.read(PREPARED, name, info.etag)), dict[str, int])
-    except msgspec.MsgspecError:
-        return {}
 
 
 def held_out(blobs: Blobs, run_id: str, count: int) -> list[HeldOut]:

@@ -1,6 +1,8 @@
 """Blue/green: one endpoint for a project, on which a new model replaces the live one, or goes without a trace."""
 
+import json
 import time
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from shared.azureml import endpoints
 from shared.errors import EndpointBusyError
+from shared.evaluation.results import CANDIDATE, Results, Score
 from shared.runs import actions, chat, endpoint_lock
 from shared.runs.lifecycle import advance
 from shared.runs.record import Run
@@ -263,10 +266,9 @@ def test_the_chat_template_is_compared_where_both_sides_count_tokens(
     run = trained(app, new_project(), files={"usage.txt": "17"})
     if counted is not None:
         rows = app.blob(f"{run.id}/test.jsonl", "prepared").download_blob().readall().decode().splitlines()
-        tokens = ",".join(
-            f'"{row.split(chr(34))[row.split(chr(34)).index("prompt_id") + 2]}":{counted}' for row in rows
-        )
-        app.blob(f"{run.id}/prompt_tokens.json", "prepared").upload_blob(f"{{{tokens}}}".encode())
+        tokens = {json.loads(row)["prompt_id"]: counted for row in rows}
+        results = Results(str(run.job_name), models={CANDIDATE: Score(prompt_tokens=tokens)})
+        app.blob(f"{run.id}/evaluation.json", "prepared").upload_blob(json.dumps(asdict(results)))
     run = app.until(run, "live", "failed")
     assert run.smoke_test is not None
     assert run.smoke_test["chat_template"].startswith(verdict)

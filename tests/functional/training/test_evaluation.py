@@ -92,6 +92,25 @@ print(Network(folder, Options(), "fast").evaluate([tokenize(tokenizer, row) for 
     assert math.isclose(float(done.stdout), found["models"]["base"]["loss"], rel_tol=1e-4)
 
 
+def test_the_tokens_of_the_questions_are_those_that_the_server_makes_of_them(
+    found: dict[str, Any], trained: Job, test_file: Path
+) -> None:
+    """The tokenizer of the folder that is served, asked for tokens at once."""
+    lines = f"""
+import json
+from pathlib import Path
+from transformers import AutoTokenizer
+tokenizer = AutoTokenizer.from_pretrained(Path({str(trained.model)!r}) / "data" / "tokenizer")
+rows = [json.loads(line) for line in Path({str(test_file)!r}).read_text().splitlines()]
+asked = dict(tokenize=True, add_generation_prompt=True, return_dict=True)
+print(json.dumps({{
+    row["prompt_id"]: len(tokenizer.apply_chat_template(row["messages"][:-1], **asked)["input_ids"]) for row in rows
+}}))
+"""
+    done = subprocess.run([ml_python(), "-c", lines], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    assert found["models"]["candidate"]["prompt_tokens"] == json.loads(done.stdout.splitlines()[-1])
+
+
 def test_numbers_go_to_the_steps_own_run_and_texts_nowhere(found: dict[str, Any], tracking: Tracking) -> None:
     assert tracking.history("eval.candidate.loss") == [(0, found["models"]["candidate"]["loss"])]
     assert "run-evaluate" in {batch["run_id"] for batch in tracking.batches}

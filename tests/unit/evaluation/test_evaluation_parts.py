@@ -41,6 +41,7 @@ def test_the_rows_looked_at_are_a_function_of_the_file(tmp_path: Path) -> None:
     first, again = read_test_set(file, 10), read_test_set(file, 10)
     assert [row.prompt_id for row in first.rows] == [row.prompt_id for row in again.rows]
     assert (len(first.rows), first.rows_test) == (10, 30)
+    assert [row.prompt_id for row in first.first] == [f"p{n}" for n in range(20)]
     numbers = [int(row.prompt_id[1:]) for row in first.rows]
     assert numbers == sorted(numbers) != list(range(10))
     reversed_rows = tmp_path / "reversed.jsonl"
