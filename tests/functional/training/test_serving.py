@@ -14,15 +14,11 @@ from typing import Any
 
 import pytest
 
+from tests.functional.conftest import free_port
+
 from .conftest import Job, start
 
 HELLO = [{"role": "user", "content": "Hello"}]
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 @dataclass
