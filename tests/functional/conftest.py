@@ -1,25 +1,19 @@
 """What every functional test may use: one real Azurite for the session."""
 
 import atexit
-import socket
 from collections.abc import Iterator
 
 import pytest
 
 from local.azurite import Azurite, Ports
+from local.ports import KeptPort
 
 
 def free_port() -> int:
-    """Return a port of this process's own, until this process ends: whoever is told may listen on it, again and again.
-
-    It stays bound without listening, so that no other test, server or connection is given it before its server
-    listens or while that is restarted. Every server here sets SO_REUSEADDR, as they do for a restart.
-    """
-    keeper = socket.socket()
-    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    keeper.bind(("127.0.0.1", 0))
-    atexit.register(keeper.close)
-    return int(keeper.getsockname()[1])
+    """Return a port that nobody else is given until this process ends, also while its server is started again."""
+    port = KeptPort()
+    atexit.register(port.release)
+    return port.number
 
 
 @pytest.fixture(scope="session")
