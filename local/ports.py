@@ -30,6 +30,26 @@ class Ports:
     functions: int
 
 
+class KeptPort:
+    """A free port for a server that starts later: bound but not listening, so that nobody else is given it until then.
+
+    Whoever sets SO_REUSEADDR may listen on it all the same, also once more after an end. Only Linux has it so;
+    elsewhere a port that is bound is taken for everybody, and it is let go at once.
+    """
+
+    def __init__(self) -> None:
+        self._keeper = socket.socket()
+        self._keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._keeper.bind(("127.0.0.1", 0))
+        self.number: int = self._keeper.getsockname()[1]
+        if sys.platform != "linux":
+            self.release()
+
+    def release(self) -> None:
+        """Give it back; a server that listens goes on."""
+        self._keeper.close()
+
+
 _NAMES = [field.name for field in fields(Ports)]
 LOWEST_BASE, HIGHEST_BASE = 1024, 65536 - len(_NAMES)
 

@@ -1,17 +1,19 @@
 """What every functional test may use: one real Azurite for the session."""
 
-import socket
+import atexit
 from collections.abc import Iterator
 
 import pytest
 
 from local.azurite import Azurite, Ports
+from local.ports import KeptPort
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a port that nobody else is given until this process ends, also while its server is started again."""
+    port = KeptPort()
+    atexit.register(port.release)
+    return port.number
 
 
 @pytest.fixture(scope="session")

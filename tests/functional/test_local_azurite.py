@@ -52,7 +52,7 @@ def test_it_ends_when_its_supervisor_is_killed(tmp_path):
     with supervisor:
         pid = int(supervisor.stdout.readline())
         supervisor.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{pid}/cmdline").exists() and b"azurite" in Path(f"/proc/{pid}/cmdline").read_bytes():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -61,7 +61,7 @@ def test_it_ends_when_its_supervisor_is_killed(tmp_path):
 def test_a_taken_port_is_reported(tmp_path, azurite):
     ports = Ports(azurite.ports.blob, free_port(), free_port())
     with pytest.raises(AzuriteError, match=r"EADDRINUSE|ended"):
-        Azurite(tmp_path, ports).start(10)
+        Azurite(tmp_path, ports).start()
 
 
 def test_a_missing_installation_says_what_to_do(tmp_path):

@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -28,6 +27,7 @@ from local.azureml.services import Services
 from local.azureml.simulated import ENGINE as SIMULATED
 from local.azureml.simulated.serving import SimulatedServing
 from local.lifeline import tied
+from local.ports import KeptPort
 
 _LOG = logging.getLogger(__name__)
 _REPOSITORY = Path(__file__).resolve().parents[3]
@@ -43,7 +43,7 @@ _DRAIN_S = 90.0
 @dataclass
 class _Running:
     process: subprocess.Popen[bytes] | SimulatedServing
-    port: int
+    place: KeptPort
     birth: tuple[str, int]
     log_start: int
     since: float = field(default_factory=time.monotonic)
@@ -78,7 +78,7 @@ class DeploymentSupervisor:
     def port(self, key: str) -> int | None:
         """Answer the port of a deployment's process, or None while it cannot answer."""
         running = self._running.get(key)
-        return running.port if running is not None and running.ready else None
+        return running.place.number if running is not None and running.ready else None
 
     def _loop(self) -> None:
         while not self._stopping.wait(_INTERVAL_S):
@@ -128,12 +128,13 @@ class DeploymentSupervisor:
         except OSError as error:
             self._fail(key, doc, str(error))
             return
-        port = _free_port()
-        _LOG.info("deployment %s: starting on port %d", key, port)
+        place = KeptPort()
+        _LOG.info("deployment %s: starting on port %d", key, place.number)
         log_start = logs.size(self._services.config.state_dir, doc)
         try:
-            self._running[key] = _Running(self._spawn(doc, folder, port), port, _birth(doc), log_start)
+            self._running[key] = _Running(self._spawn(doc, folder, place.number), place, _birth(doc), log_start)
         except OSError as error:
+            place.release()
             self._fail(key, doc, f"its process could not be started: {error}")
 
     def _fails_on_request(self, key: str, doc: dict[str, Any]) -> bool:
@@ -171,7 +172,7 @@ class DeploymentSupervisor:
 
     def _await(self, key: str, doc: dict[str, Any], running: _Running) -> None:
         try:
-            running.ready = self._probe.get(f"http://127.0.0.1:{running.port}/").status_code == 200
+            running.ready = self._probe.get(f"http://127.0.0.1:{running.place.number}/").status_code == 200
         except httpx.HTTPError:
             running.ready = False
         if running.ready:
@@ -183,6 +184,7 @@ class DeploymentSupervisor:
 
     def _ended(self, key: str, doc: dict[str, Any], running: _Running) -> None:
         del self._running[key]
+        running.place.release()
         code = running.process.returncode
         said = (
             logs.last_line(self._services.config.state_dir, doc, running.log_start) or f"it ended with exit code {code}"
@@ -243,6 +245,7 @@ def _end(runnings: list[_Running]) -> None:
         except subprocess.TimeoutExpired:
             _signal(running.process, signal.SIGKILL)
             running.process.wait()
+        running.place.release()
 
 
 def _signal(process: subprocess.Popen[bytes] | SimulatedServing, number: int) -> None:
@@ -251,10 +254,3 @@ def _signal(process: subprocess.Popen[bytes] | SimulatedServing, number: int) ->
         return
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

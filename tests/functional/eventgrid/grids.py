@@ -110,16 +110,20 @@ class Grid:
         return self._log.read_text()
 
     def health(self) -> Any:
-        return httpx.get(f"{self.url}/local/health", verify=_context(self.tls.ca_bundle)).json()
+        return httpx.get(f"{self.url}/local/health", verify=_context(self.tls.ca_bundle), timeout=60).json()
+
+    def pending(self) -> int:
+        """Return how many deliveries are still to be made, to all subscribers together."""
+        return sum(one["pending"] for one in self.health()["subscriptions"])
 
     def publish(self, topic: str, events: Any, **headers: str) -> httpx.Response:
         url = f"{self.url}/topics/{topic}/api/events"
-        return httpx.post(url, json=events, headers=headers, verify=_context(self.tls.ca_bundle))
+        return httpx.post(url, json=events, headers=headers, verify=_context(self.tls.ca_bundle), timeout=60)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def accepted(self) -> list[Any]:
         path = self.state_dir / "eventgrid" / "events.jsonl"

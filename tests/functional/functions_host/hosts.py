@@ -82,9 +82,10 @@ class Host:
             self.webhook("blobs", f"Host.Functions.{function}"),
             json=[event],
             headers={"aeg-event-type": "Notification"},
+            timeout=60,
         ).status_code
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)

@@ -92,12 +92,12 @@ def test_an_event_reaches_its_function(host):
 def test_an_app_that_the_worker_refuses_does_not_start(host):
     host.write("import azure.functions as func\napp = func.FunctionApp()\n")
     host.start(wait=False)
-    assert host.process.wait(20) == 1
+    assert host.process.wait(60) == 1
     assert "registers no function" in host.log()
 
 
 def test_a_wrong_host_json_does_not_start(host):
     host.write(APP, {"version": "3.0"})
     host.start(wait=False)
-    assert host.process.wait(20) == 1
+    assert host.process.wait(60) == 1
     assert "'version'" in host.log()

@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -37,7 +38,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache with the tiny base model in it."""
     folder = tmp_path_factory.mktemp("cache")
     made = start("-m", "local.training.base_model", "--engine", "fast", "--cache", str(folder))
-    output, _ = made.communicate(timeout=120)
+    output, _ = made.communicate(timeout=300)
     assert made.returncode == 0, output
     return folder
 
@@ -55,7 +56,7 @@ class Job:
 
     def wait(self) -> "Job":
         assert self.process is not None
-        self.output, _ = self.process.communicate(timeout=120)
+        self.output, _ = self.process.communicate(timeout=300)
         self.exit_code = self.process.returncode
         return self
 
@@ -151,8 +152,8 @@ class Tracking:
         return {p["key"]: p["value"] for batch in self.batches for p in batch.get("params", [])}
 
 
-@pytest.fixture(scope="session")
-def tracking() -> Iterator[Tracking]:
+@contextmanager
+def tracking_server() -> Iterator[Tracking]:
     """A server that knows the one call a job makes: runs/log-batch."""
     seen = Tracking()
 
@@ -178,6 +179,13 @@ def tracking() -> Iterator[Tracking]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def tracking() -> Iterator[Tracking]:
+    """What the job of `trained` sends, and nobody else."""
+    with tracking_server() as seen:
+        yield seen
 
 
 @pytest.fixture(scope="session")

@@ -14,15 +14,11 @@ from typing import Any
 
 import pytest
 
+from tests.functional.conftest import free_port
+
 from .conftest import Job, start
 
 HELLO = [{"role": "user", "content": "Hello"}]
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 @dataclass
@@ -56,7 +52,7 @@ def server(trained: Job) -> Iterator[Server]:
     port = free_port()
     process = start("-m", "local.serving", "--model-dir", str(trained.model), "--port", str(port))
     served = Server(process, port)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while True:
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
@@ -138,7 +134,7 @@ for parameters in (Parameters(max_new_tokens=1), Parameters(max_new_tokens=8, do
 def test_the_tiny_model_always_says_something(trained: Job, tmp_path: Path) -> None:
     silent = tmp_path / "model"
     shutil.copytree(trained.model, silent)
-    output, _ = start("-c", _SILENCE, str(silent)).communicate(timeout=60)
+    output, _ = start("-c", _SILENCE, str(silent)).communicate(timeout=240)
     answers = [line for line in output.splitlines() if line.startswith("ANSWER")]
     assert len(answers) == 3, output
     assert "ANSWER ''" not in answers
@@ -146,7 +142,7 @@ def test_the_tiny_model_always_says_something(trained: Job, tmp_path: Path) -> N
 
 def test_sigterm_ends_the_server_and_its_workers(server: Server) -> None:
     server.process.terminate()
-    output, _ = server.process.communicate(timeout=10)
+    output, _ = server.process.communicate(timeout=60)
     assert server.process.returncode == 0, output
     with socket.socket() as s:
         assert s.connect_ex(("127.0.0.1", server.port)) != 0
@@ -157,13 +153,13 @@ def test_model_that_does_not_load_ends_the_server_with_the_reason(trained: Job, 
     shutil.copytree(trained.model, broken)
     (broken / "data" / "model" / "model.safetensors").write_bytes(b"not weights")
     ended = start("-m", "local.serving", "--model-dir", str(broken), "--port", str(free_port()))
-    output, _ = ended.communicate(timeout=60)
+    output, _ = ended.communicate(timeout=240)
     assert ended.returncode == 3
     assert output.splitlines()[-1].startswith("The model cannot be served: SafetensorError: ")
 
 
 def test_folder_without_a_model_ends_the_server_at_once(tmp_path: Path) -> None:
     ended = start("-m", "local.serving", "--model-dir", str(tmp_path), "--port", str(free_port()))
-    output, _ = ended.communicate(timeout=10)
+    output, _ = ended.communicate(timeout=60)
     assert ended.returncode == 3
     assert output.splitlines()[-1].endswith("holds no MLflow model (a file MLmodel), expected one.")

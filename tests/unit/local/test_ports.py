@@ -1,6 +1,7 @@
 """The ports of a state directory: chosen once, waited for, never replaced."""
 
 import json
+import socket
 from dataclasses import asdict
 from pathlib import Path
 
@@ -70,3 +71,14 @@ def test_an_unreadable_file_counts_as_absent(tmp_path: Path, text: str) -> None:
     chosen = ports.choose(tmp_path, None, free=lambda _port: True, sleep=nobody_waits)
     assert json.loads((tmp_path / "ports.json").read_text()) == asdict(chosen)
     assert [file.name for file in tmp_path.iterdir()] == ["ports.json"]
+
+
+def test_a_kept_port_is_given_to_nobody_else_and_its_server_may_listen_again_and_again() -> None:
+    kept = ports.KeptPort()
+    with pytest.raises(OSError, match="Address already in use"), socket.socket() as other:
+        other.bind(("127.0.0.1", kept.number))
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", kept.number)), socket.create_connection(("127.0.0.1", kept.number)):
+            assert not ports.is_free(kept.number)
+    assert ports.is_free(kept.number)
+    kept.release()

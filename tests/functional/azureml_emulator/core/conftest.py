@@ -15,7 +15,8 @@ from local.azureml.server import Emulator
 from local.azureml.services import Config
 from local.azurite import Azurite
 from tests.certificates import own_certificates
-from tests.functional.azureml_emulator.core.driver import Wire, free_port, register
+from tests.functional.azureml_emulator.core.driver import Wire, register
+from tests.functional.conftest import free_port
 
 with warnings.catch_warnings():
     # Importing azure-ai-ml makes marshmallow warn about how azure-ai-ml uses it.

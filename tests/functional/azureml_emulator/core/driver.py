@@ -1,6 +1,5 @@
 """Drives an emulator without the SDK: raw requests with a token, and waiting for what happens by itself."""
 
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +12,6 @@ from local import names
 from local.azureml.environment import client_environment
 from local.azureml.recorder import OBSERVER
 from local.azureml.services import Config
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Wire:
