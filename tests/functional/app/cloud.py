@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +83,7 @@ class Cloud:
         """Stop the emulator as Ctrl-C does; jobs and deployments end with it and come back with it."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(15)
+            self._process.wait(60)
             self._process = None
 
     def kill_jobs_and_endpoints(self) -> None:
@@ -100,6 +101,17 @@ class Cloud:
     def stub(self, **wish: Any) -> None:
         """Tell the trainings to come what to do; see stub_ml.py."""
         self._write("stub.json", wish)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let no training that begins within the block get on before its end: who submits it sees it under way."""
+        mark = self.state_dir / "holding" / uuid.uuid4().hex
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink()
 
     def trainings(self, job: str) -> list[str]:
         """Return what a job's process wrote about itself: a start, and an end, for each time it ran."""
