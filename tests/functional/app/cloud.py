@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,11 +96,11 @@ class Cloud:
 
     def faults(self, **faults: Any) -> None:
         """Let what comes next fail; without arguments all is well again. See local/azureml/faults.py."""
-        self._write("faults.json", faults)
+        self._write("faults", faults)
 
     def stub(self, **wish: Any) -> None:
         """Tell the trainings to come what to do; see stub_ml.py."""
-        self._write("stub.json", wish)
+        self._write("stub", wish)
 
     @contextmanager
     def holding(self) -> Iterator[None]:
@@ -112,6 +112,10 @@ class Cloud:
             yield
         finally:
             mark.unlink()
+
+    def quota(self, limits: Mapping[str, Any]) -> None:
+        """Set the subscription's limits; see local/README.md."""
+        self._write("quota", limits)
 
     def trainings(self, job: str) -> list[str]:
         """Return what a job's process wrote about itself: a start, and an end, for each time it ran."""
@@ -139,11 +143,11 @@ class Cloud:
         own |= {"MAX_ACTIVE_RUNS": "100", "MAX_LIVE_ENDPOINTS": "100"}  # tests leave runs behind
         return environment.app_environment(self._ports, self.config.tls, {**own, **chosen})
 
-    def _write(self, name: str, content: dict[str, Any]) -> None:
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
         """Write all at once: whoever reads it may be at it just now."""
         part = self.state_dir / f"{name}.part"
         part.write_text(json.dumps(content))
-        part.replace(self.state_dir / name)
+        part.replace(self.state_dir / f"{name}.json")
 
     def _answers(self) -> bool:
         assert self._process is not None
