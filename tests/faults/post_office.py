@@ -24,7 +24,7 @@ class PostOffice:
         self._process = FORK.Process(target=_serve, args=(theirs, port, tls), daemon=True)
         self._process.start()
         theirs.close()
-        assert self._inbox.poll(20), "the post office did not open"
+        assert self._inbox.poll(120), "the post office did not open"
         self._inbox.recv()
 
     def events(self) -> list[Event]:

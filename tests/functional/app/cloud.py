@@ -4,7 +4,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ class Cloud:
         """Stop the emulator as Ctrl-C does; jobs and deployments end with it and come back with it."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(15)
+            self._process.wait(60)
             self._process = None
 
     def kill_jobs_and_endpoints(self) -> None:
@@ -95,11 +96,26 @@ class Cloud:
 
     def faults(self, **faults: Any) -> None:
         """Let what comes next fail; without arguments all is well again. See local/azureml/faults.py."""
-        self._write("faults.json", faults)
+        self._write("faults", faults)
 
     def stub(self, **wish: Any) -> None:
         """Tell the trainings to come what to do; see stub_ml.py."""
-        self._write("stub.json", wish)
+        self._write("stub", wish)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Let no training that begins within the block get on before its end: who submits it sees it under way."""
+        mark = self.state_dir / "holding" / uuid.uuid4().hex
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink()
+
+    def quota(self, limits: Mapping[str, Any]) -> None:
+        """Set the subscription's limits; see local/README.md."""
+        self._write("quota", limits)
 
     def trainings(self, job: str) -> list[str]:
         """Return what a job's process wrote about itself: a start, and an end, for each time it ran."""
@@ -127,11 +143,11 @@ class Cloud:
         own |= {"MAX_ACTIVE_RUNS": "100", "MAX_LIVE_ENDPOINTS": "100"}  # tests leave runs behind
         return environment.app_environment(self._ports, self.config.tls, {**own, **chosen})
 
-    def _write(self, name: str, content: dict[str, Any]) -> None:
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
         """Write all at once: whoever reads it may be at it just now."""
         part = self.state_dir / f"{name}.part"
         part.write_text(json.dumps(content))
-        part.replace(self.state_dir / name)
+        part.replace(self.state_dir / f"{name}.json")
 
     def _answers(self) -> bool:
         assert self._process is not None

@@ -100,7 +100,7 @@ class Clients:
     def asked(self) -> int:
         return sum(self.answers.values()) + len(self.failures)
 
-    def until(self, asked: int, limit_s: float = 120) -> None:
+    def until(self, asked: int, limit_s: float = 600) -> None:
         """Wait until so many requests were sent."""
         deadline = time.monotonic() + limit_s
         while self.asked < asked:

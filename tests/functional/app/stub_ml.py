@@ -7,6 +7,8 @@ endless     jobs that take ten minutes, now and whenever they start again
 files       files of the trained model, such as {"answer.txt": "..."}: see stub_serving.py
 evaluation  what it finds: {"candidate": {"loss": 1.5, "rows": 9, ...}, "base": ..., "live": ...}, the numbers of
             shared.evaluation.results.Score; {"error": "..."}: it failed; null: it writes nothing
+
+What lies in STATE/holding when a training begins holds it up as long as it lies there: see Cloud.holding.
 """
 
 import json
@@ -39,7 +41,9 @@ def main() -> int:
 
 
 def train(folder: Path) -> int:
-    wish = read(folder.parents[2] / "stub.json")
+    state = folder.parents[2]
+    wait_for_the_end_of(list((state / "holding").glob("*")))
+    wish = read(state / "stub.json")
     sys.path.insert(0, str(STUBS / "jobs"))
     import stub_training
 
@@ -53,6 +57,11 @@ def train(folder: Path) -> int:
             (Path(job["outputs"]["mlflow_model_folder"]) / name).write_text(text)
         log_metrics(job)
     return code
+
+
+def wait_for_the_end_of(marks: list[Path]) -> None:
+    while any(mark.exists() for mark in marks):
+        time.sleep(0.01)
 
 
 def evaluate(arguments: list[str]) -> int:

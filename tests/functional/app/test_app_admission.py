@@ -24,7 +24,7 @@ UNDER_WAY = {"preparing", "prepared", "training", "trained", "registered", "depl
 @pytest.fixture
 def app(app: App) -> Iterator[App]:
     """Two runs may be under way; at the end nothing is."""
-    app.cloud.stub(seconds=60)
+    app.cloud.stub(seconds=600)
     two = app.configured(MAX_ACTIVE_RUNS="2", RUN_LEASE="1s")
     yield two
     app.cloud.stub()
@@ -137,7 +137,7 @@ def test_workers_that_die_at_every_point_of_the_admission_leave_no_place_taken(a
             assert len(ledger.under_way(app.services.store)) <= 2
             app.clock.forward(seconds=1.1)
             ticks += 1
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while len(begun(app, runs)) < 2:
         assert time.monotonic() < deadline
         tick(app)

@@ -69,7 +69,7 @@ def test_an_approved_run_goes_on_where_it_was_held_and_twice_is_once(app: App) -
 
 
 def test_an_approved_run_waits_for_its_turn(app: App) -> None:
-    app.cloud.stub(seconds=30)
+    app.cloud.stub(seconds=600)
     app = app.configured(MAX_ACTIVE_RUNS="1")
     run = prepared(app)
     hold(app, run, RunState.PREPARED, "budget")
@@ -131,7 +131,7 @@ def test_a_retired_run_whose_model_was_deleted_is_not_deployed(app: App) -> None
 
 
 def test_what_makes_no_sense_is_refused_with_a_reason(app: App) -> None:
-    app.cloud.stub(seconds=30)
+    app.cloud.stub(seconds=600)
     training = app.until(app.received(), "training")
     rejected = app.advance(app.received(b"x"))
     failed = app.advance(app.received(options={"foundation_model": "Phi-99"}))

@@ -14,7 +14,7 @@ from tests.functional.app.mortal import Interrupted
 
 
 def wait_for_job(app: App, run: Run, status: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (seen := app.job_status(run.id)) != status:
         assert time.monotonic() < deadline, f"{run.id} is still {seen}"
         time.sleep(0.05)
@@ -45,7 +45,7 @@ def test_a_run_is_cancelled_in_the_middle_of_its_preparation(app: App) -> None:
 
 
 def test_a_run_that_trains_is_cancelled_with_its_job(app: App) -> None:
-    app.cloud.stub(seconds=30)
+    app.cloud.stub(seconds=600)
     run = app.until(app.received(), "training")
     wait_for_job(app, run, "Running")
     run = actions.cancel(app.services, run.id)
@@ -72,9 +72,9 @@ def test_a_run_that_deploys_is_cancelled_with_its_endpoint(app: App) -> None:
 
 
 def test_a_run_that_makes_its_deployment_is_cancelled_with_its_endpoint(app: App) -> None:
-    app.cloud.stub(files={"answer.txt": "late", "seconds.txt": "30"})
+    app.cloud.stub(files={"answer.txt": "late", "seconds.txt": "120"})
     run = app.until(app.received(), "deploying")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while f"deployment {run.endpoint}/blue is Updating" != run.waiting_for:
         assert time.monotonic() < deadline, run.waiting_for
         run = app.advance(run)

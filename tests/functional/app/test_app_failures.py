@@ -49,7 +49,7 @@ def test_a_job_that_fails_fails_the_run_with_the_jobs_own_message_and_a_retry_tr
 
 
 def test_a_job_that_someone_cancelled_in_azure_fails_the_run(app: App) -> None:
-    app.cloud.stub(seconds=30)
+    app.cloud.stub(seconds=600)
     run = app.until(app.received(), "training")
     assert app.azure("POST", f"jobs/{run.id}/cancel").status_code == 202
     failed(app, run, state="training", reason="job_cancelled", message="cancelled outside this app")
@@ -117,7 +117,7 @@ def test_a_deployment_that_fails_is_removed_and_a_retry_goes_live_with_the_same_
 
 
 def test_a_deployment_that_takes_for_ever_is_removed(app: App) -> None:
-    app.cloud.stub(files={"answer.txt": "late", "seconds.txt": "30"})
+    app.cloud.stub(files={"answer.txt": "late", "seconds.txt": "120"})
     run = app.until(app.received(), "deploying")
     while run.waiting_for != f"deployment {run.endpoint}/blue is Updating":
         run = app.advance(run)

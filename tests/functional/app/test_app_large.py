@@ -187,8 +187,9 @@ def test_what_is_uploaded_after_the_submit_does_not_get_into_the_job(app: App) -
 
 
 def test_a_step_that_finds_another_version_fails_the_run_and_says_so(app: App) -> None:
-    app.cloud.stub(seconds=30)
-    first = app.until(app.received(), "training")
+    first = app.received()
+    app.cloud.stub(endless=[first.id])
+    first = app.until(first, "training")
     while app.job_status(first.id) != "Running":  # one job at a time: the second one is queued behind it
         time.sleep(0.05)
     run = app.until(app.received(), "training")
@@ -253,7 +254,7 @@ def test_a_preparation_that_fails_by_itself_is_repeated_by_a_retry(app: App) -> 
 
 
 def test_a_cancelled_run_leaves_no_copy_of_the_dataset(app: App) -> None:
-    app.cloud.stub(seconds=30)
+    app.cloud.stub(seconds=600)
     run = app.until(app.received(), "training")
     assert actions.cancel(app.services, run.id).state == "cancelled"
     wait_for_cancelled_job(app, run.id)
@@ -272,7 +273,7 @@ def test_a_size_that_the_region_does_not_offer_fails_before_a_job_is_submitted(m
 def test_a_cluster_for_the_preparation_is_made_when_it_is_absent(module_app: App) -> None:
     app = module_app.configured(PREPARE_IN_FUNCTION_MAX_MB="0", PREPARATION_COMPUTE="cpu-large")
     run = app.received()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (seen := app.advance(run)).state != "training":
         assert seen.state == "prepared", seen.failure
         assert time.monotonic() < deadline
@@ -286,7 +287,7 @@ def test_a_cluster_for_the_preparation_is_made_when_it_is_absent(module_app: App
 def test_workers_that_die_at_every_single_point_leave_one_of_everything(app: App) -> None:
     dying = app.configured(RUN_LEASE="1s", PREPARE_IN_FUNCTION_MAX_MB="0")
     run = dying.received()
-    deaths = die_everywhere(dying, run, time.monotonic() + 90)
+    deaths = die_everywhere(dying, run, time.monotonic() + 300)
     run = dying.run(run)
     assert run.state == "live", run.failure
     assert states(run) == list(LIFE)

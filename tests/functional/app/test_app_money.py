@@ -31,8 +31,7 @@ def generous(app: App) -> Iterator[None]:
 
 
 def limits(app: App, asked: Mapping[str, Any]) -> None:
-    """Set the subscription's limits; see local/README.md."""
-    (app.cloud.state_dir / "quota.json").write_text(json.dumps(asked))
+    app.cloud.quota(asked)
 
 
 def approve(app: App, run: Run) -> Run:

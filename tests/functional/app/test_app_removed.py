@@ -14,7 +14,7 @@ from tests.functional.app.driving import LIFE, App, states
 def deleted(app: App, path: str) -> None:
     """Delete something in Azure as a person does, and wait until it is gone."""
     assert app.azure("DELETE", path).status_code in (200, 202, 204)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while app.azure("GET", path).status_code != 404:
         assert time.monotonic() < deadline, f"{path} is still there"
         time.sleep(0.05)
@@ -32,7 +32,7 @@ def gone(app: App, run: Run, *, state: str, message: str) -> Run:
 
 
 def waiting(app: App, run: Run, for_what: str) -> Run:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while for_what not in str(run.waiting_for):
         assert time.monotonic() < deadline, f"{run.state}: {run.waiting_for}"
         time.sleep(0.02)
@@ -42,7 +42,7 @@ def waiting(app: App, run: Run, for_what: str) -> Run:
 
 def remove_job(app: App, run: Run) -> None:
     app.azure("POST", f"jobs/{run.id}/cancel")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while app.job_status(run.id) not in ("Canceled", "Completed"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -61,7 +61,7 @@ def test_prepared_data(app: App) -> None:
 
 
 def test_a_job_that_trains_and_a_retry_trains_anew_under_another_name(app: App) -> None:
-    app.cloud.stub(seconds=30)
+    app.cloud.stub(seconds=600)
     run = app.until(app.received(), "training")
     remove_job(app, run)
     app.cloud.stub()

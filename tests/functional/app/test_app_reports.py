@@ -211,7 +211,8 @@ def test_a_page_and_a_repaired_file_that_cannot_be_written_are_noted_and_stop_no
     app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = app.received(MENDABLE)
-    run = advance(replace(app.services, blobs=Refusing(app.services)), run.id, trigger="test")
+    with app.cloud.holding():
+        run = advance(replace(app.services, blobs=Refusing(app.services)), run.id, trigger="test")
     assert run.state == "training"
     for file in ("report.html", "repaired.jsonl"):
         assert any(f"{file} could not be written (OSError)" in note for note in run.notes)

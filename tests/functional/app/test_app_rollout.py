@@ -23,7 +23,7 @@ from tests.functional.app.rollouts import Clients, deployments, new_project, one
 
 def settled(app: App, endpoint: str | None, names: set[str]) -> bool:
     """Wait until an endpoint has these deployments."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while set(deployments(app, endpoint)) != names and time.monotonic() < deadline:
         time.sleep(0.05)
     return set(deployments(app, endpoint)) == names
@@ -105,7 +105,7 @@ def test_a_worse_model_never_gets_traffic_and_the_old_one_stays_untouched(
 def test_the_first_run_that_fails_leaves_no_endpoint(app: App) -> None:
     worse = app.until(trained(app, new_project(), ""), "live", "failed")
     assert worse.state == "failed"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while app.endpoint(worse) is not None:
         assert time.monotonic() < deadline, "it goes on billing"
         time.sleep(0.05)
@@ -114,7 +114,7 @@ def test_the_first_run_that_fails_leaves_no_endpoint(app: App) -> None:
 def step_on(app: App, run: Run, minutes: float) -> Run:
     """Look at a run some minutes later, until it waits for the end of the next step or is through."""
     app.clock.forward(minutes=minutes)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while (seen := app.advance(run)).state == "verifying" and "watched until" not in str(seen.waiting_for):
         assert time.monotonic() < deadline, seen.waiting_for
         time.sleep(0.02)
@@ -280,7 +280,7 @@ def test_workers_that_die_at_every_point_of_a_rollout_leave_one_deployment_and_l
     project = new_project()
     first = one_live(app, project)
     second = trained(app, project)
-    deaths, ticks, state, deadline = 0, 1, second.state, time.monotonic() + 120
+    deaths, ticks, state, deadline = 0, 1, second.state, time.monotonic() + 300
     with Clients(app, first) as clients:
         while (seen := app.run(second)).state not in ("live", "failed"):
             assert time.monotonic() < deadline, f"{deaths} died, {seen.state}: {seen.waiting_for}"
@@ -309,7 +309,7 @@ def test_workers_that_die_at_every_point_of_a_rollback_leave_the_old_model_as_it
     first = one_live(app, project)
     second = step_on(app, app.until(trained(app, project, canary=[50, 100], bake_minutes=60), "verifying"), 0)
     app.services.store.request_cancel(second.id)
-    ticks, deadline = 1, time.monotonic() + 60
+    ticks, deadline = 1, time.monotonic() + 300
     while (seen := app.run(second)).state != "cancelled":
         assert time.monotonic() < deadline, f"{ticks}, {seen.state}: {seen.waiting_for}"
         try:

@@ -32,7 +32,7 @@ def tick(app: App) -> None:
 
 @pytest.fixture
 def app(app: App) -> App:
-    app.cloud.stub(seconds=30)
+    app.cloud.stub(seconds=600)
     return app
 
 

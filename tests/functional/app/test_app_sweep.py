@@ -93,7 +93,7 @@ def put_deployment(app: App, endpoint: str | None, name: str, *, count: int = 1,
     sent = {"location": "eastus", "tags": tags or sent["tags"], "sku": sent["sku"], "properties": sent["properties"]}
     sent["sku"]["capacity"] = count
     assert app.azure("PUT", f"{path}/{name}", sent).status_code in (200, 201)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while app.azure("GET", f"{path}/{name}").json()["properties"]["provisioningState"] != "Succeeded":
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -113,7 +113,7 @@ def tag(app: App, run: Run, name: str = WARNED) -> str | None:
 
 
 def gone(app: App, run: Run) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while app.endpoint(run) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
     return app.endpoint(run) is None

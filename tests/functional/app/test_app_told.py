@@ -17,9 +17,10 @@ UPLOAD, TICK = SimpleNamespace(invocation_id="upload-1"), SimpleNamespace(invoca
 def test_a_life_is_told_with_its_ids_and_counted_once(app: App) -> None:
     with listening() as told:
         info = app.upload()
-        dataset_uploaded(app.blob(info.name), context=UPLOAD)
+        with app.cloud.holding():
+            dataset_uploaded(app.blob(info.name), context=UPLOAD)
         (run,) = [run for run in app.services.store.in_state(RunState.TRAINING) if run.dataset.blob == info.name]
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while (run := app.run(run)).state != "live":
             assert time.monotonic() < deadline, run
             advance_runs(TimerRequest(past_due=False), context=TICK)

@@ -69,7 +69,7 @@ def test_while_azure_is_away_a_run_waits_for_its_next_attempt(app: App, seen: Se
     run = seen.runs[about]
     assert (run.state, run.attempts, run.failure) == (state, 1, None)
     assert run.next_attempt_at is not None
-    assert timedelta(seconds=2) < run.next_attempt_at - run.updated_at < timedelta(seconds=11)
+    assert timedelta() < run.next_attempt_at - run.updated_at < timedelta(seconds=11)
     assert run.waiting_for
 
 
@@ -93,7 +93,7 @@ def test_a_question_while_azure_is_away_is_answered_503(app: App, seen: Seen) ->
 def test_when_azure_is_back_the_runs_go_on_at_their_next_attempt(app: App, seen: Seen) -> None:
     ids = {run.id for run in seen.runs.values()}
     first = min(run.next_attempt_at for run in seen.runs.values() if run.next_attempt_at)
-    app.clock.offset = first - app.clock() - timedelta(seconds=0.5)
+    app.clock.offset = first - app.clock() - timedelta(seconds=3)
     assert not ids & set(advance_all(app.services, trigger="timer"))
     app.clock.offset = timedelta(seconds=30)
     assert ids <= set(advance_all(app.services, trigger="timer"))

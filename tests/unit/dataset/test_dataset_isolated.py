@@ -139,9 +139,9 @@ def test_silence_beyond_the_limit_is_an_error_and_the_child_is_killed():
 
 
 def test_a_slow_consumer_is_not_taken_for_silence():
-    frames = call("blocks", {"size": 1_000_000, "count": 8}, silence_s=1)
+    frames = call("blocks", {"size": 1_000_000, "count": 8}, silence_s=3)
     next(frames)
-    time.sleep(1.2)  # the child is full of frames, and waits
+    time.sleep(3.2)  # the child is full of frames, and waits
 
     assert len(list(frames)) == 7
 

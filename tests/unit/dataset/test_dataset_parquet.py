@@ -22,6 +22,8 @@ MIB = 1024 * 1024
 MEMORY = 160 * MIB
 PEAK_MB = 200
 SECONDS = 5
+"""Of processor time: what else the machine does is no fault of the reader's."""
+SILENCE_S = 60
 READ = "tests.unit.dataset.isolated_functions:read_parquet"
 
 
@@ -304,9 +306,9 @@ _MEASURE = textwrap.dedent("""
 
 def _measured(paths, max_unpacked_bytes):
     arguments = {"paths": [str(path) for path in paths], "max_unpacked_bytes": max_unpacked_bytes}
-    request = {"function": READ, "arguments": arguments, "memory_bytes": MEMORY, "silence_s": SECONDS}
+    request = {"function": READ, "arguments": arguments, "memory_bytes": MEMORY, "silence_s": SILENCE_S}
     command = [sys.executable, "-c", _MEASURE, json.dumps(request)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
+    return json.loads(subprocess.run(command, check=True, capture_output=True, timeout=2 * SILENCE_S).stdout)
 
 
 @pytest.mark.parametrize("case", HOSTILE)
@@ -356,7 +358,7 @@ def _read_all(paths):
         arguments = {"paths": left, "max_unpacked_bytes": 64 * MIB}
         opened = left[0]
         try:
-            for kind, data in isolated.call(READ, arguments, memory_bytes=MEMORY, silence_s=SECONDS):
+            for kind, data in isolated.call(READ, arguments, memory_bytes=MEMORY, silence_s=SILENCE_S):
                 if kind == "open":
                     opened = data.decode()
                 elif kind != "progress":
