@@ -179,17 +179,15 @@ def test_a_thousand_endpoints_are_looked_at_in_a_minute_with_one_call_each(far: 
     sweep(replace(far.app.services), trigger="warm", dry_run=True)  # everything is loaded, as in the second sweep
     before = memory_mb()
     with counted(far.app.cloud.config.port) as calls:
-        begin = time.process_time()
         report, seconds = timed(far.app.services)
-        worked = time.process_time() - begin
     grown = memory_mb() - before
     each = (calls.total() - calls["GET onlineEndpoints"]) / ENDPOINTS  # without paging
     print(
-        f"\n{report.looked_at} looked at in {seconds:.1f} s, {worked:.1f} s at work, {calls.total()} calls, {each:.3f} for each endpoint, "
+        f"\n{report.looked_at} looked at in {seconds:.1f} s, {calls.total()} calls, {each:.3f} for each endpoint, "
         f"{dict(calls.most_common(8))}, memory grown by {grown:.0f} MB"
     )
     assert (report.looked_at, report.idle, report.errors, report.complete) == (ENDPOINTS, 0, 0, True)
-    assert worked < WITHIN_S  # what else the machine does takes time, too; a sweep that takes minutes is not complete
+    assert seconds < WITHIN_S
     assert each <= CALLS_EACH
     assert grown < GROWTH_MB
 
