@@ -61,7 +61,7 @@ class Local:
 
     def ended(self) -> int:
         """Wait for the end, whoever brought it about; returns the exit code."""
-        code = self._process.wait(60)
+        code = self._process.wait(180)
         assert self._process.stdout is not None
         if not self._process.stdout.closed:
             self.said_last = self._process.stdout.read()
@@ -78,8 +78,8 @@ class Local:
         """kill -9 the Functions host, whichever process it is now; `up` starts it again."""
         pid = self.host_pid()
         os.kill(pid, signal.SIGKILL)
-        self.wait(lambda: self.host_pid() not in (0, pid), 90)
-        self.wait(self._host_answers, 90)
+        self.wait(lambda: self.host_pid() not in (0, pid), 240)
+        self.wait(self._host_answers, 240)
 
     def host_pid(self) -> int:
         for entry in Path("/proc").iterdir():

@@ -38,7 +38,7 @@ def play(tmp_path: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[s
         env=dict(os.environ),
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=2400,
         check=False,
     )
     return done, json.loads(report.read_text("utf-8")) if report.exists() else {}

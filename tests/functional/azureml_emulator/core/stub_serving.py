@@ -3,10 +3,12 @@
 It obeys a file in the model's folder, when there is one:
     crash.txt    its text is written to stderr, then the process ends with exit code 3
     seconds.txt  how long it takes until it listens
+    until.txt    the file that has to be there before it listens
     usage.txt    how many tokens each prompt is said to have
     broken.txt   a request whose parameters hold {"real": true} is answered with 500: it passes every test
 POST /score answers {"output": <the text of DIR/answer.txt>}; a body that is not JSON is 400;
-a body with {"sleep": S} answers after S seconds; one with {"die": true} ends the process.
+a body with {"sleep": S} answers after S seconds, one with {"until": FILE} when that file is there; one with
+{"die": true} ends the process.
 """
 
 import argparse
@@ -37,6 +39,7 @@ class Handler(BaseHTTPRequestHandler):
         if asked.get("die"):
             os._exit(7)
         time.sleep(asked.get("sleep", 0))
+        wait_for(asked.get("until"))
         print(f"scored {len(raw)} bytes", flush=True)
         if (self.folder / "broken.txt").exists() and asked.get("input_data", {}).get("parameters", {}).get("real"):
             self._send(500, b"broken")
@@ -63,6 +66,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+def wait_for(file: str | None) -> None:
+    while file is not None and not Path(file).exists():
+        time.sleep(0.05)
+
+
 def main() -> None:
     assert sys.argv[1:3] == ["-m", "local.serving"], sys.argv
     parser = argparse.ArgumentParser()
@@ -76,6 +84,8 @@ def main() -> None:
         sys.exit(3)
     seconds = args.model_dir / "seconds.txt"
     time.sleep(float(seconds.read_text()) if seconds.exists() else 0)
+    until = args.model_dir / "until.txt"
+    wait_for(until.read_text() if until.exists() else None)
     Handler.folder = args.model_dir
     Handler.answer = (args.model_dir / "answer.txt").read_text()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,20 +70,20 @@ def healthy(config: Config, process: "subprocess.Popen[bytes]") -> bool:
     try:
         url = f"{config.base_url}/local/health"
         return requests.get(url, verify=str(config.tls.ca_bundle), timeout=2).status_code == 200
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 
-def deploy(wire: Wire, config: Config) -> str:
+def deploy(wire: Wire, config: Config, **settings: Any) -> str:
     """Create an endpoint with a deployment that answers; return the pid of its process, as text."""
-    begin_to_deploy(wire, "m", {"answer.txt": b"still here"})
+    begin_to_deploy(wire, "m", {"answer.txt": b"still here"}, **settings)
     succeeded(wire)
     traffic = {"location": "eastus", "properties": {"authMode": "Key", "traffic": {"blue": 100}}}
     assert wire("PUT", "onlineEndpoints/lasting", traffic).status_code == 201
     return serving_pid(config)
 
 
-def begin_to_deploy(wire: Wire, model: str, files: dict[str, bytes]) -> requests.Response:
+def begin_to_deploy(wire: Wire, model: str, files: dict[str, bytes], **settings: Any) -> requests.Response:
     for name, content in files.items():
         upload(wire, f"LocalUpload/{model}/{name}", content)
     uri = f"azureml://datastores/workspaceblobstore/paths/LocalUpload/{model}"
@@ -92,6 +91,7 @@ def begin_to_deploy(wire: Wire, model: str, files: dict[str, bytes]) -> requests
     registered = wire("PUT", f"models/{model}/versions/1", asked).json()
     wire("PUT", "onlineEndpoints/lasting", ENDPOINT)
     properties = {"endpointComputeType": "Managed", "instanceType": "Standard_F4s_v2", "model": registered["id"]}
+    properties |= settings
     made = wire("PUT", "onlineEndpoints/lasting/deployments/blue", {"location": "eastus", "properties": properties})
     assert made.status_code == 201
     return made
@@ -166,10 +166,8 @@ def test_a_stop_is_clean_and_a_start_brings_the_deployment_back(
         pid = deploy(wire, config)
         assert score(wire).json()["output"] == "still here"
         key = wire("POST", "onlineEndpoints/lasting/listKeys").json()
-        began = time.monotonic()
         process.send_signal(number)
-        assert process.wait(15) == 0
-        assert time.monotonic() - began < 10
+        assert process.wait(60) == 0
         assert not Path("/proc", pid).exists()
     start()
     with Wire(config) as wire:
@@ -196,11 +194,11 @@ def test_a_killed_emulator_takes_its_processes_along_and_goes_on_from_its_state(
 
 
 def test_a_deployment_that_was_under_way_at_the_kill_succeeds_after_the_restart(
-    start: Start, config_with_own_tls: Config
+    start: Start, config_with_own_tls: Config, tmp_path: Path
 ) -> None:
-    process = start()
+    process, loaded = start(), tmp_path / "loaded"
     with Wire(config_with_own_tls) as wire:
-        made = begin_to_deploy(wire, "slow", {"answer.txt": b"late", "seconds.txt": b"1.5"})
+        made = begin_to_deploy(wire, "slow", {"answer.txt": b"late", "until.txt": str(loaded).encode()})
         operation = made.headers["Azure-AsyncOperation"]
         assert wire("GET", operation).json()["status"] == "Updating"
         process.kill()
@@ -208,14 +206,18 @@ def test_a_deployment_that_was_under_way_at_the_kill_succeeds_after_the_restart(
     start()
     with Wire(config_with_own_tls) as wire:
         assert wire("GET", operation).json()["status"] == "Updating"
+        loaded.touch()
         eventually(lambda: wire("GET", operation).json()["status"] == "Succeeded")
         succeeded(wire)
 
 
-def test_more_requests_than_the_limit_are_turned_away(start: Start, config_with_own_tls: Config) -> None:
+def test_more_requests_than_the_limit_are_turned_away(
+    start: Start, config_with_own_tls: Config, tmp_path: Path
+) -> None:
     start()
+    enough = tmp_path / "enough"
     with Wire(config_with_own_tls) as wire:
-        deploy(wire, config_with_own_tls)
+        deploy(wire, config_with_own_tls, requestSettings={"requestTimeout": "PT1M30S"})
         key = wire("POST", "onlineEndpoints/lasting/listKeys").json()["primaryKey"]
         uri = wire("GET", "onlineEndpoints/lasting").json()["properties"]["scoringUri"]
         statuses: list[int] = []
@@ -223,12 +225,16 @@ def test_more_requests_than_the_limit_are_turned_away(start: Start, config_with_
         def ask() -> None:
             headers = {"Authorization": f"Bearer {key}"}
             verify = str(config_with_own_tls.tls.ca_bundle)
-            asked: dict[str, Any] = {"sleep": 1.5}
-            statuses.append(requests.post(uri, json=asked, headers=headers, verify=verify, timeout=30).status_code)
+            asked = {"until": str(enough)}
+            statuses.append(requests.post(uri, json=asked, headers=headers, verify=verify, timeout=90).status_code)
 
         threads = [threading.Thread(target=ask) for _ in range(5)]
         for thread in threads:
             thread.start()
+        try:
+            eventually(lambda: len(statuses) == 3)
+        finally:
+            enough.touch()
         for thread in threads:
             thread.join()
     # Two per instance and concurrent request: 2 x 1 x 1.

@@ -46,10 +46,11 @@ class EventGridStub:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if not stub.down:
+                is_down = stub.down  # asked once: what was not kept must not be answered as if it were
+                if not is_down:
                     stub.paths.add(self.path)
                     stub.events += sent
-                self.send_response(503 if stub.down else 200)
+                self.send_response(503 if is_down else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -69,10 +70,10 @@ class EventGridStub:
         told = [event for event in self.events if event["data"]["runId"] == run_id]
         return [event["data"].get("runStatus", "RunCompleted") for event in told]
 
-    def wait_for(self, run_id: str, word: str, limit_s: float = 120) -> list[str]:
-        """Wait until a run's events say `word`, then a moment longer: for what should not come."""
+    def wait_for(self, run_id: str, *words: str, limit_s: float = 120) -> list[str]:
+        """Wait until a run's events say all `words`, then a moment longer: for what should not come."""
         deadline = time.monotonic() + limit_s
-        while word not in self.of_run(run_id):
+        while not set(words) <= set(self.of_run(run_id)):
             assert time.monotonic() < deadline, f"{run_id}: {self.of_run(run_id)}"
             time.sleep(0.05)
         time.sleep(0.5)

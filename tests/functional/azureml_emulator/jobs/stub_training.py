@@ -2,6 +2,8 @@
 
 It obeys the first row of the job's train file, when that is {"stub": {...}}:
     seconds     how long chat_completion_finetune takes
+    once        only the first start takes so long; what is started again, does not
+    until       the file that has to be there before chat_completion_finetune ends
     crash       the step at which the process ends without a word, with exit code 3
     metrics     log metrics and parameters to the tracking server with plain requests
 """
@@ -46,7 +48,10 @@ def run_step(folder: Path, job: dict[str, Any], step: dict[str, str], wish: dict
     if name == "chat_completion_finetune":
         if wish.get("metrics"):
             log_metrics(job, step["run_id"])
-        time.sleep(wish.get("seconds", 0))
+        is_again = (folder / "starts.txt").read_text().count("start") > 1
+        time.sleep(0 if wish.get("once") and is_again else wish.get("seconds", 0))
+        while "until" in wish and not Path(wish["until"]).exists():
+            time.sleep(0.05)
     if name == "ft_nlp_model_converter":
         output = Path(job["outputs"]["mlflow_model_folder"])
         output.mkdir(exist_ok=True)

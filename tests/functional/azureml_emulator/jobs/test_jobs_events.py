@@ -16,7 +16,7 @@ def test_completed_job_and_each_of_its_steps_raise_their_events_once(
 ) -> None:
     name = submit()
     wait_for(name)
-    event_grid.wait_for(name, "RunCompleted")
+    event_grid.wait_for(name, "RunCompleted", "completed")
     assert event_grid.paths == {f"/topics/{names.WORKSPACE_TOPIC}/api/events"}
     for run_id in (name, *(child.name for child in client.jobs.list(parent_job_name=name))):
         assert sorted(event_grid.of_run(run_id)) == ["RunCompleted", "completed", "running"]
@@ -42,5 +42,5 @@ def test_what_event_grid_could_not_take_is_sent_later(submit: Submit, wait_for: 
     wait_for(name)
     assert event_grid.of_run(name) == []
     event_grid.down = False
-    event_grid.wait_for(name, "RunCompleted")
+    event_grid.wait_for(name, "RunCompleted", "completed")
     assert sorted(event_grid.of_run(name)) == ["RunCompleted", "completed", "running"]

@@ -52,9 +52,9 @@ def test_a_preempted_job_is_queued_and_runs_again(
     ask: Ask, client: MLClient, submit: Submit, wait_for: WaitFor, emulator: Emulator, event_grid: Any
 ) -> None:
     ask(preempt={"step": "finetune", "times": 1})
-    name = submit(seconds=3, once=True)
+    name = submit(seconds=60, once=True)
     assert wait_for(name) == "Completed"
-    event_grid.wait_for(name, "RunCompleted")
+    event_grid.wait_for(name, "RunCompleted", "completed")
     assert event_grid.of_run(name).count("running") == 2
     assert event_grid.of_run(name).count("RunCompleted") == 1
     steps = client.jobs.list(parent_job_name=name)

@@ -200,7 +200,6 @@ def test_stream_prints_the_story_and_ends(
     client: MLClient, submit: Submit, wait_for: WaitFor, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = submit(seconds=1)
-    wait_for(name, "Running")
     client.jobs.stream(name)
     printed = capsys.readouterr().out
     assert "Streaming logs/azureml/executionlogs.txt" in printed

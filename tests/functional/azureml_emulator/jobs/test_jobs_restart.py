@@ -44,7 +44,7 @@ class EmulatorProcess:
         }
         arguments = [str(part) for pair in options.items() for part in pair]
         self._process = subprocess.Popen([sys.executable, "-m", "local.azureml", *arguments])
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not self._answers():
             assert time.monotonic() < deadline and self._process.poll() is None, "the emulator did not start"
             time.sleep(0.1)
@@ -52,7 +52,7 @@ class EmulatorProcess:
     def stop(self, number: signal.Signals) -> int:
         assert self._process is not None
         self._process.send_signal(number)
-        return self._process.wait(timeout=15)
+        return self._process.wait(timeout=60)
 
     def job_file(self, name: str, file: str) -> Path:
         return self.config.state_dir / "azureml" / "jobs" / name / file
@@ -63,7 +63,7 @@ class EmulatorProcess:
         return file.read_text().split() if file.exists() else []
 
     def wait_for(self, name: str, word: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while word not in self.starts(name):
             assert time.monotonic() < deadline, f"{name}: {self.starts(name)}"
             time.sleep(0.05)
@@ -72,7 +72,7 @@ class EmulatorProcess:
         try:
             url = f"{self.config.base_url}/local/health"
             return requests.get(url, verify=str(self.config.tls.ca_bundle), timeout=2).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
 
@@ -104,22 +104,24 @@ def lives(emulator: EmulatorProcess, name: str) -> bool:
 
 
 def test_job_that_lived_on_is_found_again_and_not_started_twice(
-    emulator: EmulatorProcess, submit: Submit, wait_for: WaitFor
+    emulator: EmulatorProcess, submit: Submit, wait_for: WaitFor, tmp_path: Path
 ) -> None:
-    name = submit(seconds=4)
+    name = submit(until=str(tmp_path / "found"))
     emulator.wait_for(name, "start")
     with down(emulator, signal.SIGKILL):
         assert lives(emulator, name)
+    (tmp_path / "found").touch()
     assert wait_for(name) == "Completed"
     assert emulator.starts(name) == ["start", "end"]
 
 
 def test_job_that_ended_meanwhile_is_judged_by_its_reports(
-    emulator: EmulatorProcess, submit: Submit, wait_for: WaitFor
+    emulator: EmulatorProcess, submit: Submit, wait_for: WaitFor, tmp_path: Path
 ) -> None:
-    name = submit(seconds=2)
+    name = submit(until=str(tmp_path / "killed"))
     emulator.wait_for(name, "start")
     with down(emulator, signal.SIGKILL):
+        (tmp_path / "killed").touch()
         emulator.wait_for(name, "end")
     assert wait_for(name) == "Completed"
     assert emulator.starts(name) == ["start", "end"]
@@ -128,13 +130,13 @@ def test_job_that_ended_meanwhile_is_judged_by_its_reports(
 def test_job_whose_process_vanished_is_started_again_and_completes_once(
     emulator: EmulatorProcess, client: MLClient, submit: Submit, wait_for: WaitFor, event_grid: object
 ) -> None:
-    name = submit(seconds=3, metrics=True)
+    name = submit(seconds=60, once=True, metrics=True)
     emulator.wait_for(name, "start")
     with down(emulator, signal.SIGKILL):
         os.killpg(process_of(emulator, name), signal.SIGKILL)
     assert wait_for(name) == "Completed"
     assert emulator.starts(name) == ["start", "start", "end"]
-    told = event_grid.wait_for(name, "RunCompleted")  # type: ignore[attr-defined]
+    told = event_grid.wait_for(name, "RunCompleted", "completed")  # type: ignore[attr-defined]
     assert told.count("RunCompleted") == told.count("completed") == 1
     statuses = {child.status for child in client.jobs.list(parent_job_name=name)}
     assert statuses == {"Completed"}
@@ -143,7 +145,7 @@ def test_job_whose_process_vanished_is_started_again_and_completes_once(
 def test_stop_ends_the_process_and_the_next_start_goes_on(
     emulator: EmulatorProcess, submit: Submit, wait_for: WaitFor
 ) -> None:
-    running, waiting = submit(seconds=8), submit()
+    running, waiting = submit(seconds=60, once=True), submit()
     emulator.wait_for(running, "start")
     wait_for(waiting, "Queued")
     with down(emulator, signal.SIGTERM) as code:
@@ -170,9 +172,9 @@ def test_command_that_was_interrupted_runs_again_and_the_training_once(
     emulator: EmulatorProcess, commands: Commands, wait_for: WaitFor
 ) -> None:
     began = "echo begun >> ../began.txt"
-    name = commands.submit(f"{began}; sleep 2; {COPY}")
+    name = commands.submit(f"{began}; [ $(wc -l < ../began.txt) -gt 1 ] || sleep 60; {COPY}")
     began_file = emulator.job_file(name, f"nodes/{NODE}/began.txt")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not began_file.exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -189,7 +191,7 @@ def test_command_that_was_interrupted_runs_again_and_the_training_once(
 def test_command_that_is_done_is_not_run_again_when_the_training_was_interrupted(
     emulator: EmulatorProcess, commands: Commands, wait_for: WaitFor
 ) -> None:
-    name = commands.submit(f"echo begun >> ../began.txt; {COPY}", seconds=3)
+    name = commands.submit(f"echo begun >> ../began.txt; {COPY}", seconds=60, once=True)
     emulator.wait_for(name, "start")
     with down(emulator, signal.SIGTERM):
         pass
