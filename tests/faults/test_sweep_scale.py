@@ -185,7 +185,8 @@ def test_a_thousand_endpoints_are_looked_at_in_a_minute_with_one_call_each(far: 
     grown = memory_mb() - before
     each = (calls.total() - calls["GET onlineEndpoints"]) / ENDPOINTS  # without paging
     print(
-        f"\n{report.looked_at} looked at in {seconds:.1f} s, {worked:.1f} s at work, {calls.total()} calls, {each:.3f} for each endpoint, "
+        f"\n{report.looked_at} looked at in {seconds:.1f} s, {worked:.1f} s at work, {calls.total()} calls, "
+        f"{each:.3f} for each endpoint, "
         f"{dict(calls.most_common(8))}, memory grown by {grown:.0f} MB"
     )
     assert (report.looked_at, report.idle, report.errors, report.complete) == (ENDPOINTS, 0, 0, True)
