@@ -16,7 +16,7 @@ LONGEST = 2048
 """Tokens at which a row is cut."""
 
 FIRST = 20
-"""Rows at the beginning of test.jsonl, which a new deployment is asked before it gets any traffic."""
+"""Rows at the beginning of test.jsonl: from there a new deployment is asked before it gets any traffic."""
 
 Messages = list[dict[str, str]]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shared import telemetry
+from shared.runs.claim import Claim
 from shared.runs.status import write_status
-from shared.runs.store import Claim
 from shared.services import Services
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.runs.claim import Claim
 from shared.runs.options import EffectiveOptions, effective
 from shared.runs.record import Run
 from shared.runs.states import RunState
-from shared.runs.store import Claim
 from shared.services import Services
 
 

@@ -18,8 +18,8 @@ from shared.idle.decision import Do
 from shared.idle.findings import Warned
 from shared.idle.policy import WARNED_TAG, Action
 from shared.runs import endpoint_lock
+from shared.runs.claim import Claim
 from shared.runs.record import Run
-from shared.runs.store import Claim
 from shared.services import Services
 from shared.sweeps import money
 from shared.sweeps.census import Seen, look_again

@@ -9,10 +9,10 @@ import logging
 
 from shared.idle.policy import Action
 from shared.runs.announce import announce
+from shared.runs.claim import Claim
 from shared.runs.parts import Removal
 from shared.runs.record import Run
 from shared.runs.states import RunState
-from shared.runs.store import Claim
 from shared.services import Services
 from shared.sweeps import money
 from shared.sweeps.census import Seen

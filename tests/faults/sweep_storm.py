@@ -15,8 +15,9 @@ from typing import Any
 from azure.core.exceptions import AzureError
 
 from shared.errors import FinetuneError
+from shared.runs.claim import Claim
 from shared.runs.states import RunState
-from shared.runs.store import Claim, RunStore
+from shared.runs.store import RunStore
 from shared.services import Services
 from shared.sweeps import by_hand
 from shared.sweeps.sweep import sweep
